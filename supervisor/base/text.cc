@@ -1,0 +1,149 @@
+#include "base/text.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+
+namespace muster {
+
+namespace {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t above = row[j];
+            const std::size_t replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            row[j] = std::min({above + 1, row[j - 1] + 1, replace});
+            diagonal = above;
+        }
+    }
+    return row.back();
+}
+
+struct SignalName {
+    std::string_view name;
+    int number;
+};
+
+constexpr std::array<SignalName, 31> signal_names{{
+    {"HUP", SIGHUP},   {"INT", SIGINT},       {"QUIT", SIGQUIT}, {"ILL", SIGILL},
+    {"TRAP", SIGTRAP}, {"ABRT", SIGABRT},     {"BUS", SIGBUS},   {"FPE", SIGFPE},
+    {"KILL", SIGKILL}, {"USR1", SIGUSR1},     {"SEGV", SIGSEGV}, {"USR2", SIGUSR2},
+    {"PIPE", SIGPIPE}, {"ALRM", SIGALRM},     {"TERM", SIGTERM}, {"STKFLT", SIGSTKFLT},
+    {"CHLD", SIGCHLD}, {"CONT", SIGCONT},     {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},
+    {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},     {"URG", SIGURG},   {"XCPU", SIGXCPU},
+    {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM}, {"PROF", SIGPROF}, {"WINCH", SIGWINCH},
+    {"IO", SIGIO},     {"PWR", SIGPWR},       {"SYS", SIGSYS},
+}};
+
+}  // namespace
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view blank = " \t\r\n";
+    const auto first = text.find_first_not_of(blank);
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(blank) - first + 1);
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+    std::vector<std::string> parts;
+    for (;;) {
+        const auto at = text.find(separator);
+        parts.emplace_back(text.substr(0, at));
+        if (at == std::string_view::npos) return parts;
+        text.remove_prefix(at + 1);
+    }
+}
+
+std::string joined(std::span<const std::string> parts, std::string_view separator) {
+    return fmt::format("{}", fmt::join(parts.begin(), parts.end(), separator));
+}
+
+std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
+    std::string_view best;
+    std::size_t least = std::max<std::size_t>(2, word.size() / 3) + 1;
+    for (const std::string_view candidate : candidates) {
+        const std::size_t distance = edit_distance(word.substr(0, 64), candidate);
+        if (distance < least) {
+            least = distance;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+std::string errno_text(int code) {
+    std::array<char, 128> buffer{};
+    return strerror_r(code, buffer.data(), buffer.size());
+}
+
+std::string redacted(std::string_view url) {
+    const auto scheme = url.find("://");
+    if (scheme == std::string_view::npos) return std::string(url);
+    const auto start = scheme + 3;
+    const auto end = std::min(url.find_first_of("/?#", start), url.size());
+    const auto at = url.rfind('@', end == 0 ? 0 : end - 1);
+    std::string shown(url.substr(0, start));
+    if (at == std::string_view::npos || at < start) {
+        shown += url.substr(start, end - start);
+    } else {
+        const std::string_view user = url.substr(start, at - start);
+        const auto colon = user.find(':');
+        if (colon != std::string_view::npos)
+            shown += fmt::format("{}:***", user.substr(0, colon));
+        else
+            shown += user;
+        shown += url.substr(at, end - at);
+    }
+    const std::string_view tail = url.substr(end);
+    const auto query = tail.find('?');
+    shown += tail.substr(0, query);
+    if (query != std::string_view::npos) shown += "?***";
+    return shown;
+}
+
+int signal_by_name(std::string_view name) {
+    int number = 0;
+    const auto [rest, code] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (code == std::errc{} && rest == name.data() + name.size())
+        return number > 0 && number < NSIG ? number : 0;
+    if (name.substr(0, 3) == "SIG") name.remove_prefix(3);
+    const auto* found = std::find_if(signal_names.begin(), signal_names.end(),
+                                     [&](const SignalName& s) { return s.name == name; });
+    return found == signal_names.end() ? 0 : found->number;
+}
+
+std::string signal_name(int number) {
+    const auto* found = std::find_if(signal_names.begin(), signal_names.end(),
+                                     [&](const SignalName& s) { return s.number == number; });
+    return found == signal_names.end() ? std::to_string(number) : std::string(found->name);
+}
+
+std::string random_text(std::size_t size) {
+    constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
+    std::string text;
+    while (text.size() < size) {
+        std::array<unsigned char, 64> bytes{};
+        const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
+        for (ssize_t i = 0; i < got && text.size() < size; ++i) {
+            // 252 is the largest multiple of 36 in a byte: what is above would favour the first
+            // letters.
+            if (bytes[static_cast<std::size_t>(i)] < 252)
+                text += alphabet[bytes[static_cast<std::size_t>(i)] % 36];
+        }
+    }
+    return text;
+}
+
+}  // namespace muster

@@ -1,0 +1,70 @@
+#include "base/time.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <ctime>
+
+namespace muster {
+
+namespace {
+
+struct Unit {
+    std::string_view suffix;
+    Duration length;
+};
+
+using namespace std::chrono_literals;
+constexpr std::array<Unit, 4> units{{{"h", 1h}, {"m", 1min}, {"s", 1s}, {"ms", 1ms}}};
+constexpr Duration longest = 24h * 3650;
+
+}  // namespace
+
+Result<Duration> parse_duration(std::string_view text) {
+    double number = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, code] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+    const std::string_view suffix(rest, static_cast<std::size_t>(end - rest));
+    const Error wrong{fmt::format("'{}' is not a duration", text),
+                      "write 250ms, 10s, 5m, 1h or a number of seconds"};
+    if (code != std::errc{}) return wrong;
+    Duration unit = 1s;
+    if (!suffix.empty()) {
+        const auto* found = std::find_if(units.begin(), units.end(),
+                                         [&](const Unit& u) { return u.suffix == suffix; });
+        if (found == units.end()) return wrong;
+        unit = found->length;
+    }
+    if (number < 0) return Error{fmt::format("'{}' is negative", text), "a duration is 0 or more"};
+    const double nanoseconds = number * static_cast<double>(unit.count());
+    if (nanoseconds > static_cast<double>(longest.count()))
+        return Error{fmt::format("'{}' is longer than ten years", text)};
+    return Duration{static_cast<Duration::rep>(nanoseconds + 0.5)};
+}
+
+std::string format_duration(Duration duration) {
+    if (duration == 0s) return "0s";
+    for (const Unit& unit : units) {
+        if (duration % unit.length == 0s)
+            return fmt::format("{}{}", duration / unit.length, unit.suffix);
+    }
+    return fmt::format("{}ms", static_cast<double>(duration.count()) / 1e6);
+}
+
+std::string format_seconds(Duration duration) {
+    return fmt::format("{:.1f}s", std::chrono::duration<double>(duration).count());
+}
+
+std::string format_wall_time(WallTime time) {
+    const auto micros = time.time_since_epoch().count();
+    auto seconds = static_cast<std::time_t>(micros / 1'000'000);
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
+                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                       micros / 1000 % 1000);
+}
+
+}  // namespace muster

@@ -1,0 +1,93 @@
+#pragma once
+// The configuration as the rest of the program sees it: plain structs, checked, ${…} expanded, {…}
+// not yet filled.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "core/policy.h"
+
+namespace muster::config {
+
+enum class RegistryKind : std::uint8_t { none, rq };
+enum class Jobs : std::uint8_t {
+    hand_back,
+    leave
+};  // "fail" is refused: not supported in this version
+
+struct ReadyRegistered {};
+struct ReadyAfter {
+    Duration delay;
+};
+struct ReadyTcp {
+    std::string address;  // "host:port", or the path of a unix socket
+};
+using Ready = std::variant<ReadyAfter, ReadyRegistered, ReadyTcp>;
+
+enum class OutputKind : std::uint8_t { forward, inherit, null, file };
+struct Output {
+    OutputKind kind = OutputKind::forward;
+    std::string path;  // only for file; {…} placeholders allowed
+};
+
+struct Limit {
+    int resource;  // RLIMIT_…
+    std::uint64_t soft;
+    std::uint64_t hard;
+};
+
+struct Program {
+    std::string name;
+    std::vector<std::string> command;  // argv, never empty
+    RegistryKind registry = RegistryKind::none;
+    Jobs jobs = Jobs::hand_back;
+    std::optional<std::uint32_t> processes;  // absent: one, whose id is the program's name
+    std::string name_template = "{program}-{host}-{pid}-{time}-{rand}";
+    std::string directory;  // "" = muster's own
+    std::string user;       // "" = as muster
+    std::string group;      // "" = the user's
+    std::map<std::string, std::string>
+        environment;  // env_file is read at each spawn, so that secrets can rotate
+    std::string env_file;
+    std::optional<std::uint32_t> umask;
+    std::vector<Limit> limits;
+    std::optional<int> nice;
+    std::optional<int> oom_score_adj;
+    std::vector<core::Dependency> after;
+    Ready ready = ReadyAfter{std::chrono::seconds{1}};
+    core::Policy policy;
+    Output stdout_to;
+    Output stderr_to;
+};
+
+struct Redis {
+    std::string url;  // holds the secret: printed only through redacted()
+    Duration connect_timeout = std::chrono::seconds{5};
+    Duration command_timeout = std::chrono::seconds{3};
+    Duration wait = std::chrono::seconds{15};
+    Duration release_wait = std::chrono::seconds{1};
+    std::string prefix = "muster";
+};
+
+enum class LogFormat : std::uint8_t { text, json };  // json: not supported in this version
+
+struct Supervisor {
+    std::string service;                 // default: the hostname
+    std::optional<std::string> control;  // absent: the first default path that can be had, or none
+    LogLevel log_level = LogLevel::info;
+    Duration shutdown_timeout = std::chrono::seconds{28};
+};
+
+struct Config {
+    Supervisor supervisor;
+    std::optional<Redis> redis;  // absent: no registry
+    std::vector<Program> programs;
+};
+
+}  // namespace muster::config

@@ -1,0 +1,91 @@
+#pragma once
+// The verbs, once, for every protocol. control/ knows verbs, not children: daemon/ hands in the
+// functions.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace muster::control {
+
+struct LastExit {
+    bool by_signal = false;
+    int number = 0;  // exit code or signal
+    WallTime at;
+    std::string reason;
+};
+
+struct ProcessView {
+    std::string_view id;
+    std::string_view program;
+    std::uint32_t index = 0;
+    std::string_view state;  // "RUNNING"
+    std::optional<std::int32_t> pid;
+    std::string_view name;          // as registered; "" = null
+    std::uint32_t incarnation = 0;  // 0 = null
+    std::optional<WallTime> started_at;
+    std::optional<Duration> uptime;
+    std::uint64_t restarts = 0;
+    std::uint32_t failures = 0;
+    std::optional<Duration> next_try_in;
+    std::optional<bool> ready;
+    std::string_view held;  // why it is not started though it is wanted; "" = not held
+    const LastExit* last_exit = nullptr;
+};
+
+struct SupervisorView {
+    std::string instance;
+    std::string service;
+    std::string host;
+    std::int32_t pid = 0;
+    WallTime started_at;
+    std::string state;        // "running" | "shutting_down"
+    std::string config_path;  // "" = none
+    std::string redis_state;  // "none" | "connected" | "away"
+    std::string redis_url;    // redacted
+    std::string redis_error;  // why it is away
+    std::uint64_t debts = 0;  // deaths still to be told
+};
+
+struct VerbOutcome {
+    std::string process;  // id
+    bool ok = true;
+    std::string state;    // where it ended: "RUNNING"
+    std::string message;  // what happened, or why not
+};
+
+struct ApiError {
+    int status = 500;  // HTTP
+    std::string code;  // "no_such_process"
+    std::string message;
+    std::string hint;
+};
+
+enum class Verb : std::uint8_t { start, stop, restart };
+
+// `done` is called exactly once, at once or later, always on the loop's thread, never inside the
+// call that failed to parse. With wait = false it is called with the states right after the verb
+// was taken.
+using VerbDone = std::function<void(std::vector<VerbOutcome>)>;
+
+// What daemon/ provides. A selector that matches nothing is an ApiError with status 404.
+struct Backend {
+    // Each process once, in order; the views live until the call returns.
+    std::function<void(const std::function<void(const ProcessView&)>&)> each_process;
+    std::function<SupervisorView()> supervisor;
+    std::function<std::optional<ApiError>(Verb, const std::string& selector, bool wait, VerbDone)>
+        act;
+    std::function<std::optional<ApiError>(const std::string& selector, int signal, VerbDone)>
+        signal;
+    std::function<void()> shutdown;
+    // Ids of the processes that are wanted and not ready, each with its reason; empty = ready.
+    std::function<std::vector<std::string>()> not_ready;
+};
+
+}  // namespace muster::control

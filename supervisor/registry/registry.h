@@ -1,0 +1,64 @@
+#pragma once
+// What a job system must be told. One implementation for each system; daemon/ owns one for each
+// Redis.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace muster::registry {
+
+// What the registry holds of one live worker, as it was read: exactly these values must match
+// before it is removed.
+struct Registration {
+    std::string name;
+    std::string pid;  // as text: compared, not computed with
+    std::string hostname;
+    std::string birth;
+    std::vector<std::string> queues;
+    std::string version;  // of the job system
+    friend bool operator==(const Registration&, const Registration&) = default;
+};
+
+// Whom we are looking for: the name that we gave, and the process that we spawned.
+struct Sought {
+    ProcessId process;
+    Incarnation incarnation;
+    std::string name;  // as given; the worker may have chosen another
+    Pid pid;           // of the incarnation's leader
+    WallTime spawned_at;
+    bool may_choose_own_name;  // the command does not carry {name}: look by host and pid too
+};
+
+// A death that is proved (reaped, and nothing of the family lives) and still to be told.
+struct Release {
+    ProcessId process;
+    Incarnation incarnation;
+    std::string name;
+    Pid pid;
+    std::string hostname;
+    WallTime spawned_at;
+    std::optional<Registration> registration;  // absent: it died before it was seen in the registry
+    bool hand_back = true;                     // its job in flight
+};
+
+struct Released {
+    enum class Verdict : std::uint8_t {
+        removed,         // its entries are gone now
+        nothing_there,   // it had none, or ended in order
+        zombie_removed,  // only a work horse's scrap was left
+        mismatch,        // the name belongs to somebody else: nothing was touched
+    };
+    Verdict verdict = Verdict::nothing_there;
+    std::vector<std::string>
+        handed_back;  // ids of the jobs that the job system will now retry or fail by its own rules
+    std::string detail;  // for the log line
+};
+
+}  // namespace muster::registry
