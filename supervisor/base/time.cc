@@ -37,7 +37,8 @@ Result<Duration> parse_duration(std::string_view text) {
         if (found == units.end()) return wrong;
         unit = found->length;
     }
-    if (number < 0) return Error{fmt::format("'{}' is negative", text), "a duration is 0 or more"};
+    if (!(number >= 0))
+        return Error{fmt::format("'{}' is not a length of time", text), "a duration is 0 or more"};
     const double nanoseconds = number * static_cast<double>(unit.count());
     if (nanoseconds > static_cast<double>(longest.count()))
         return Error{fmt::format("'{}' is longer than ten years", text)};

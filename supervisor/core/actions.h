@@ -1,0 +1,84 @@
+#pragma once
+// Every order that the core gives, and the story that it tells. Orders are carried out as they
+// come; transitions are told (log, waits, counters) when the queue is empty, so that a restart
+// never waits for its own log line.
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "base/id.h"
+#include "base/time.h"
+#include "core/events.h"
+
+namespace muster::core {
+
+// supervisord's states, by name and code.
+enum class State : std::uint8_t {
+    stopped = 0,
+    starting = 10,
+    running = 20,
+    backoff = 30,
+    stopping = 40,
+    exited = 100,
+    fatal = 200,
+};
+
+enum class Cause : std::uint8_t {
+    asked,       // by an operator, the start-up or the shutdown
+    pause_over,  // the back-off's pause
+    became_ready,
+    exited_expected,  // an expected exit code
+    exited_early,     // before it was ready
+    crashed,          // after it was ready
+    spawn_failed,
+    claim_refused,
+    start_timed_out,
+    gave_up,  // start_limit
+};
+
+struct ClaimName {
+    ProcessId process;
+    Incarnation who;
+};
+struct Spawn {
+    ProcessId process;
+    Incarnation who;
+};
+struct SendSignal {
+    ProcessId process;
+    Incarnation who;
+    SignalNumber signal;
+};
+struct EndFamily {
+    ProcessId process;
+    Incarnation who;
+};
+struct ReleaseName {
+    ProcessId process;
+    Incarnation who;
+};
+struct Finish {  // nothing is left to do: end with this status
+    int status;
+};
+using Order = std::variant<ClaimName, Spawn, SendSignal, EndFamily, ReleaseName, Finish>;
+
+struct Transition {
+    ProcessId process;
+    Incarnation who;
+    State from;
+    State to;
+    Cause cause;
+    Exit exit;       // of the causes that tell of an exit
+    Duration pause;  // of BACKOFF
+};
+
+struct Actions {
+    std::vector<Order> orders;
+    std::vector<Transition> transitions;
+};
+
+const char* state_name(State state);  // "RUNNING"
+const char* cause_text(Cause cause);  // "crashed"
+
+}  // namespace muster::core
