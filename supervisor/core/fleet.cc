@@ -74,8 +74,18 @@ void Fleet::start_all(const Moment& moment, Actions& actions) {
 void Fleet::start_or_hold(Slot& slot, const Moment& moment, Actions& actions) {
     if (is_shutting_down()) return;
     slot.was_asked_down = false;
-    slot.is_held = unmet(slot.program) != nullptr;
+    slot.is_held =
+        unmet(slot.program) != nullptr || (is_gate_closed_ && slot.machine.policy().has_registry);
     if (!slot.is_held) apply(slot, StartWanted{}, moment, actions);
+}
+
+void Fleet::open_registry_gate(const Moment& moment, Actions& actions) {
+    if (!is_gate_closed_) return;
+    is_gate_closed_ = false;
+    for (Slot& slot : slots_) {
+        if (slot.is_held) start_or_hold(slot, moment, actions);
+    }
+    finish_if_done(actions);
 }
 
 void Fleet::handle(const Event& event, const Moment& moment, Actions& actions) {
@@ -164,7 +174,7 @@ std::string Fleet::held_by(ProcessId id) const {
     const Slot& slot = slots_[id.value()];
     if (!slot.is_held) return {};
     const Edge* edge = unmet(slot.program);
-    if (edge == nullptr) return {};
+    if (edge == nullptr) return "waits for Redis";
     return "waits for " + programs_[edge->program.value()].plan.name + ":" +
            condition_name(edge->condition);
 }
@@ -201,7 +211,8 @@ void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
         slot.is_held = false;
         // Whoever runs waits for its dependents; whoever is between two lives has no next one.
         const State state = slot.machine.state();
-        if (state == State::backoff || state == State::stopping) apply(slot, StopWanted{}, moment, actions);
+        if (state == State::backoff || state == State::stopping)
+            apply(slot, StopWanted{}, moment, actions);
     }
     for (std::uint32_t p = 0; p < programs_.size(); ++p)
         stop_what_may(ProgramId{p}, moment, actions);
@@ -273,7 +284,7 @@ std::optional<int> Fleet::natural_end() const {
     std::optional<int> first_failure;
     for (const Slot& slot : slots_) {
         const ProcessMachine& machine = slot.machine;
-        if (slot.was_asked_down) return std::nullopt;
+        if (slot.was_asked_down || (slot.is_held && is_gate_closed_)) return std::nullopt;
         if (machine.state() == State::fatal && machine.policy().on_fatal == OnFatal::stay)
             return std::nullopt;
         if (machine.state() == State::stopped) continue;

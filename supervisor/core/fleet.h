@@ -29,7 +29,11 @@ public:
     Fleet(const Fleet&) = delete;  // machines hold references to the programs' policies
     Fleet& operator=(const Fleet&) = delete;
 
-    // Starts what autostarts, as its `after` allows.
+    // Starts what autostarts, as its `after` allows. While the registry's gate is closed, programs
+    // with a registry are held: at the very start Redis is given a moment (redis.wait), so that
+    // earlier lives can be settled first.
+    void close_registry_gate() { is_gate_closed_ = true; }
+    void open_registry_gate(const Moment& moment, Actions& actions);
     void start_all(const Moment& moment, Actions& actions);
     void handle(const Event& event, const Moment& moment, Actions& actions);
     void fire_deadlines(const Moment& moment, Actions& actions);  // all that are due
@@ -103,6 +107,7 @@ private:
     std::uint32_t resting_ = 0;
     std::optional<int> ending_status_;  // set: shutting down, and what Finish will say
     bool is_finished_ = false;
+    bool is_gate_closed_ = false;
 };
 
 }  // namespace muster::core

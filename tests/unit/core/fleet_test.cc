@@ -144,3 +144,19 @@ TEST_CASE("I13: held restarts are let go one after the other when Redis is back"
     rig.pass(1s);
     CHECK(rig.count<Spawn>() == 10);
 }
+
+TEST_CASE(
+    "workers wait behind the registry's gate, others do not, and the wait does not end the "
+    "supervisor") {
+    Rig rig{{{"once", once(), {}, 1}, {"w", worker_policy(), {}, 1}}};
+    rig.fleet.close_registry_gate();
+    rig.start();
+    rig.up(0);
+    rig.gone(clean, 0);
+    CHECK(rig.state(1) == State::stopped);
+    CHECK(rig.fleet.held_by(ProcessId{1}) == "waits for Redis");
+    CHECK_FALSE(rig.finished());
+    Actions actions;
+    rig.fleet.open_registry_gate(rig.moment, actions);
+    CHECK(rig.state(1) == State::starting);
+}
