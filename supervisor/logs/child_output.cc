@@ -1,0 +1,58 @@
+#include "logs/child_output.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <optional>
+
+#include "base/text.h"
+
+namespace muster::logs {
+
+namespace {
+
+Error not_opened(const std::string& path, int code) {
+    return Error{"opening the log file " + path + ": " + errno_text(code),
+                 code == ENXIO ? "it is a FIFO or a device that nobody reads" : ""};
+}
+
+// By path they would be opened anew, which fails for a socket and starts a file from its beginning.
+std::optional<int> own_descriptor(const std::string& path) {
+    if (path == "/dev/stdout" || path == "/dev/fd/1" || path == "/proc/self/fd/1")
+        return STDOUT_FILENO;
+    if (path == "/dev/stderr" || path == "/dev/fd/2" || path == "/proc/self/fd/2")
+        return STDERR_FILENO;
+    return std::nullopt;
+}
+
+}  // namespace
+
+Result<OutputPipe> make_pipe() {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0)
+        return Error{"making a pipe for a child's output: " + errno_text(errno)};
+    OutputPipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+    // The two ends are two open files: the child's stays blocking.
+    if (fcntl(pipe.read.get(), F_SETFL, O_RDONLY | O_NONBLOCK) != 0)
+        return Error{"making a pipe for a child's output: " + errno_text(errno)};
+    return pipe;
+}
+
+Result<UniqueFd> open_log_file(const std::string& path) {
+    if (const auto own = own_descriptor(path)) {
+        UniqueFd fd{fcntl(*own, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
+        if (!fd.is_open()) return not_opened(path, errno);
+        return fd;
+    }
+    constexpr mode_t mode = 0640;
+    // O_NONBLOCK for the open alone: a FIFO without a reader would hold us here.
+    UniqueFd fd{open(path.c_str(),
+                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode)};
+    if (!fd.is_open()) return not_opened(path, errno);
+    if (fcntl(fd.get(), F_SETFL, O_WRONLY | O_APPEND) != 0) return not_opened(path, errno);
+    return fd;
+}
+
+}  // namespace muster::logs

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <string>
+
+#include "base/log.h"
+#include "logs/output_writer.h"
+
+namespace muster::logs {
+
+// "2026-05-16T01:24:48.287Z WARN  exited program=shap process=shap_00 status=signal:9"
+// A value that could be misread is quoted and escaped, so that one event is always one line. What
+// the writer has no room for is dropped, counted, and told in one line once there is.
+class EventLog final : public Log, private OutputWriter::Waiter {
+public:
+    EventLog(OutputWriter& writer, LogLevel least) : writer_(writer), least_(least) {}
+    EventLog(const EventLog&) = delete;
+    EventLog& operator=(const EventLog&) = delete;
+    ~EventLog() override { writer_.forget(*this); }
+
+    void write(LogLevel level,
+               std::string_view verb,
+               std::initializer_list<LogField> fields) override;
+    [[nodiscard]] bool shows(LogLevel level) const override { return level >= least_; }
+    void set_level(LogLevel least) { least_ = least; }
+    [[nodiscard]] std::uint64_t dropped_lines() const { return dropped_ever_; }
+
+private:
+    void output_drained() override;
+    void begin_line(LogLevel level, std::string_view verb);
+    void append_field(std::string_view key, std::string_view value);
+    void end_line();
+    void tell_dropped();
+
+    OutputWriter& writer_;
+    LogLevel least_;
+    std::string line_;    // kept, so that a line costs no allocation
+    std::string second_;  // "2026-05-16T01:24:48", of second_at_
+    std::time_t second_at_ = 0;
+    std::uint64_t dropped_ = 0;  // not told yet
+    std::uint64_t dropped_ever_ = 0;
+};
+
+// Appends `value` as it stands, or quoted and escaped where it could be misread.
+void append_value(std::string& line, std::string_view value);
+
+}  // namespace muster::logs
