@@ -1,0 +1,166 @@
+#include "redis/url.h"
+
+#include <fmt/format.h>
+#include <sys/un.h>
+
+#include <charconv>
+#include <optional>
+
+namespace muster::redis {
+namespace {
+
+// Messages name the part, never its text: any part of a mistyped URL may be the password.
+Error wrong(std::string_view why) {
+    return Error{fmt::format("the Redis URL {}", why),
+                 "redis://user:password@host:6379/0 or unix:///path?db=0; inside a password write "
+                 "@ / : ? # % as %40 %2F %3A %3F %23 %25"};
+}
+
+std::optional<std::string> decoded(std::string_view text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            plain += text[i];
+            continue;
+        }
+        unsigned value = 0;
+        if (i + 2 >= text.size()) return std::nullopt;
+        const auto* end = text.data() + i + 3;
+        const auto [rest, code] = std::from_chars(text.data() + i + 1, end, value, 16);
+        if (code != std::errc{} || rest != end) return std::nullopt;
+        plain += static_cast<char>(value);
+        i += 2;
+    }
+    return plain;
+}
+
+template <class Number>
+std::optional<Number> number(std::string_view text) {
+    Number value = 0;
+    const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{} || rest != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+// "user:password", or a password alone, with or without the colon before it.
+bool read_login(std::string_view text, Url& url) {
+    const auto colon = text.find(':');
+    const bool has_user = colon != std::string_view::npos;
+    const auto user = decoded(has_user ? text.substr(0, colon) : std::string_view{});
+    const auto password = decoded(has_user ? text.substr(colon + 1) : text);
+    if (!user || !password) return false;
+    url.username = *user;
+    url.password = *password;
+    return true;
+}
+
+std::optional<Error> read_query(std::string_view query, Url& url) {
+    while (!query.empty()) {
+        const auto end = std::min(query.find('&'), query.size());
+        const auto pair = query.substr(0, end);
+        query.remove_prefix(std::min(end + 1, query.size()));
+        const auto equals = std::min(pair.find('='), pair.size());
+        const auto key = pair.substr(0, equals);
+        const auto value = decoded(pair.substr(std::min(equals + 1, pair.size())));
+        if (!value) return wrong("has a broken %-escape in its query");
+        if (key == "db") {
+            const auto database = number<std::uint32_t>(*value);
+            if (!database) return wrong("has a db that is not a number");
+            url.database = *database;
+        } else if (key == "password") {
+            url.password = *value;
+        } else if (key == "username") {
+            url.username = *value;
+        } else {
+            return wrong("has a query key other than db, username and password");
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<Error> read_address(std::string_view text, Url& url) {
+    if (!text.empty() && text.front() == '[') {  // [::1]:6379
+        const auto close = text.find(']');
+        if (close == std::string_view::npos) return wrong("has a [ without a ]");
+        url.host = text.substr(1, close - 1);
+        text.remove_prefix(close + 1);
+        if (!text.empty() && text.front() != ':') return wrong("has something after the ]");
+    } else {
+        const auto colon = std::min(text.find(':'), text.size());
+        url.host = text.substr(0, colon);
+        text.remove_prefix(colon);
+    }
+    if (url.host.empty()) url.host = "localhost";
+    if (text.size() > 1) {
+        const auto port = number<std::uint16_t>(text.substr(1));
+        if (!port || *port == 0) return wrong("has a port that is not a number from 1 to 65535");
+        url.port = *port;
+    }
+    return std::nullopt;
+}
+
+std::string shown(const Url& url, bool has_login) {
+    std::string login;
+    if (has_login) login = fmt::format("{}{}@", url.username, url.password.empty() ? "" : ":***");
+    if (!url.socket_path.empty())
+        return fmt::format("unix://{}{}?db={}", login, url.socket_path, url.database);
+    const bool is_ipv6 = url.host.find(':') != std::string::npos;
+    return fmt::format("redis://{}{}{}{}:{}/{}", login, is_ipv6 ? "[" : "", url.host,
+                       is_ipv6 ? "]" : "", url.port, url.database);
+}
+
+std::optional<Error> read_path(std::string_view path, Url& url) {
+    if (!url.socket_path.empty()) return std::nullopt;
+    if (path.empty() || path == "/") return std::nullopt;
+    const auto database = number<std::uint32_t>(path.substr(1));
+    if (!database) return wrong("has a database (after the last /) that is not a number");
+    url.database = *database;
+    return std::nullopt;
+}
+
+}  // namespace
+
+Result<Url> parse_url(std::string_view text) {
+    if (text.size() > 4096) return wrong("is longer than 4096 characters");
+    if (text.find('\0') != std::string_view::npos) return wrong("has a NUL in it");
+    const auto scheme_end = text.find("://");
+    if (scheme_end == std::string_view::npos) return wrong("has no scheme");
+    const auto scheme = text.substr(0, scheme_end);
+    auto rest = text.substr(scheme_end + 3);
+    if (scheme == "rediss" || scheme == "redis+sentinel")
+        return wrong(
+            fmt::format("begins with {}://, which is not supported in this version", scheme));
+    const bool is_unix = scheme == "unix";
+    if (!is_unix && scheme != "redis") return wrong("does not begin with redis:// or unix://");
+
+    Url url;
+    const auto query_start = std::min(rest.find('?'), rest.size());
+    const auto query = rest.substr(std::min(query_start + 1, rest.size()));
+    rest = rest.substr(0, query_start);
+    const auto path_start = std::min(rest.find('/'), rest.size());
+    auto authority = rest.substr(0, path_start);
+    const auto path = rest.substr(path_start);
+
+    const auto at = authority.rfind('@');
+    if (at != std::string_view::npos) {
+        if (!read_login(authority.substr(0, at), url)) return wrong("has a broken %-escape");
+        authority.remove_prefix(at + 1);
+    }
+    if (is_unix) {
+        const auto plain = decoded(path);
+        if (!authority.empty()) return wrong("needs three slashes before the socket's path");
+        if (!plain || plain->size() < 2) return wrong("names no socket");
+        if (plain->size() >= sizeof(sockaddr_un::sun_path))
+            return wrong("names a socket whose path is longer than the kernel takes (107)");
+        url.socket_path = *plain;
+    } else if (auto error = read_address(authority, url)) {
+        return *error;
+    }
+    if (auto error = read_path(path, url)) return *error;
+    if (auto error = read_query(query, url)) return *error;
+    if (!url.username.empty() && url.password.empty()) return wrong("has a user but no password");
+    url.shown = shown(url, !url.username.empty() || !url.password.empty());
+    return url;
+}
+
+}  // namespace muster::redis

@@ -1,0 +1,369 @@
+#include "redis/client.h"
+
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+
+#include <optional>
+
+#include "loop/stream.h"
+#include "rig.h"
+
+using namespace muster;
+using namespace std::chrono_literals;
+using redis::Client;
+using redis::ClientOptions;
+using redis::Reply;
+using redis::Url;
+using test::RedisServer;
+using test::run_until;
+
+namespace {
+
+struct Rig {
+    explicit Rig(const Url& url, Duration connect_timeout = 5s, Duration command_timeout = 3s)
+        : client(std::make_unique<Client>(
+              loop,
+              ClientOptions{.url = url,
+                            .connect_timeout = connect_timeout,
+                            .command_timeout = command_timeout,
+                            .max_queue = 1000},
+              [this](const Client::State& state) { told.push_back(state); })) {}
+
+    bool connects(Duration longest = 10s) {
+        return run_until(
+            loop, [this] { return client->is_connected(); }, longest);
+    }
+    bool goes_away(Duration longest = 10s) {
+        return run_until(
+            loop, [this] { return !told.empty() && !client->is_connected(); }, longest);
+    }
+    Result<Reply> ask(std::vector<std::string> argv) {
+        std::optional<Result<Reply>> answer;
+        client->command(std::move(argv), [&](Result<Reply> reply) { answer = std::move(reply); });
+        CHECK_FALSE(answer);  // never inside the call
+        REQUIRE(run_until(loop, [&] { return answer.has_value(); }));
+        return *answer;
+    }
+    const std::string& why() const { return client->state().why; }
+
+    loop::Loop loop;
+    std::vector<Client::State> told;
+    std::unique_ptr<Client> client;
+};
+
+// A listener whose peer answers each read with the same bytes.
+struct FakeServer {
+    FakeServer(loop::Loop& loop, std::string says) : answer(std::move(says)) {
+        auto made = loop::Listener::listen_unix(
+            loop, folder.path() + "/s", 0600, [this](std::unique_ptr<loop::Stream> stream) {
+                ++accepted;
+                streams.push_back(std::move(stream));
+                auto* one = streams.back().get();
+                loop::Stream::Events events;
+                events.read = [this, one](std::string_view) { one->write(answer); };
+                events.closed = [](const std::optional<Error>&) {};
+                one->start(std::move(events));
+            });
+        REQUIRE(made);
+        listener = std::move(*made);
+    }
+    [[nodiscard]] Url url() const {
+        Url url;
+        url.socket_path = folder.path() + "/s";
+        url.shown = "unix://fake";
+        return url;
+    }
+    test::TemporaryFolder folder;
+    std::string answer;
+    int accepted = 0;
+    std::vector<std::unique_ptr<loop::Stream>> streams;
+    std::unique_ptr<loop::Listener> listener;
+};
+
+struct Tcp {
+    explicit Tcp(bool listens) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        REQUIRE(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+        if (listens) REQUIRE(listen(fd.get(), 8) == 0);
+        REQUIRE(getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+        url.host = "127.0.0.1";
+        url.port = ntohs(address.sin_port);
+        url.shown = "redis://127.0.0.1";
+    }
+    UniqueFd fd;
+    Url url;
+};
+
+}  // namespace
+
+TEST_CASE("commands are answered in their order") {
+    RedisServer server;
+    Rig rig(server.url());
+    rig.client->start();
+    REQUIRE(rig.connects());
+    std::vector<std::int64_t> answers;
+    for (int i = 0; i < 500; ++i)
+        rig.client->command({"INCR", "n"},
+                            [&](const Result<Reply>& reply) { answers.push_back(reply->integer); });
+    CHECK(rig.client->open_commands() == 500);
+    REQUIRE(run_until(rig.loop, [&] { return answers.size() == 500; }));
+    for (std::size_t i = 0; i < answers.size(); ++i) CHECK(answers[i] == static_cast<int>(i) + 1);
+    CHECK(rig.ask({"GET", "n"})->text == "500");
+    CHECK(rig.ask({"NONSENSE"})->is_error());
+}
+
+TEST_CASE("user, password and database are told to Redis") {
+    RedisServer server({"--requirepass", "geheim"});
+    server.ask({"AUTH", "geheim"});
+    server.ask({"ACL", "SETUSER", "joe", "on", ">pw", "~*", "+@all"});
+    auto url = server.url();
+    url.password = "geheim";
+    url.database = 3;
+    {
+        Rig rig(url);
+        rig.client->start();
+        REQUIRE(rig.connects());
+        CHECK(rig.ask({"SET", "there", "1"})->text == "OK");
+    }
+    url.username = "joe";
+    url.password = "pw";
+    Rig rig(url);
+    rig.client->start();
+    REQUIRE(rig.connects());
+    CHECK(rig.ask({"ACL", "WHOAMI"})->text == "joe");
+    CHECK(rig.ask({"GET", "there"})->text == "1");
+    server.ask({"SELECT", "0"});
+    CHECK(server.ask({"GET", "there"}).is_nil());
+}
+
+TEST_CASE("a wrong or missing password is told, without the password (I12)") {
+    RedisServer server({"--requirepass", "richtig"});
+    auto url = server.url();
+    url.password = "geheim";
+    Rig wrong(url);
+    wrong.client->start();
+    REQUIRE(wrong.goes_away());
+    CHECK(wrong.why().find("refuses the password") != std::string::npos);
+    CHECK(wrong.why().find("geheim") == std::string::npos);
+
+    Rig missing(server.url());
+    missing.client->start();
+    REQUIRE(missing.goes_away());
+    CHECK(missing.why().find("wants a password") != std::string::npos);
+
+    Url outside = server.url();
+    outside.password = "richtig";
+    outside.database = 99;
+    Rig database(outside);
+    database.client->start();
+    REQUIRE(database.goes_away());
+    CHECK(database.why().find("SELECT was refused") != std::string::npos);
+}
+
+TEST_CASE("an answer that repeats the password does not bring it into the log (I12)") {
+    loop::Loop loop;
+    std::string why;
+    FakeServer server(loop, "-ERR you said geheim and geheim\r\n");
+    auto url = server.url();
+    url.password = "geheim";
+    Client client(loop, {.url = url}, [&](const Client::State& state) { why = state.why; });
+    client.start();
+    REQUIRE(run_until(loop, [&] { return !why.empty(); }));
+    CHECK(why.find("***") != std::string::npos);
+    CHECK(why.find("geheim") == std::string::npos);
+}
+
+TEST_CASE("a Redis that refuses the connection is away, and commands fail at once") {
+    const Tcp port(false);
+    Rig rig(port.url);
+    rig.client->start();
+    REQUIRE(rig.goes_away());
+    CHECK(rig.why().find("refused") != std::string::npos);
+    const auto answer = rig.ask({"PING"});
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().message().find("away") != std::string::npos);
+}
+
+TEST_CASE("a name that does not exist is away, told as such") {
+    Url url;
+    url.host = "no-such-host.invalid";
+    url.shown = "redis://no-such-host.invalid";
+    Rig rig(url);
+    rig.client->start();
+    REQUIRE(rig.goes_away(20s));
+    CHECK(rig.why().find("no-such-host.invalid") != std::string::npos);
+}
+
+TEST_CASE("a port that never answers ends by the connect deadline (I8)") {
+    const Tcp port(true);
+    Rig rig(port.url, 100ms);
+    const TimePoint start = rig.loop.now();
+    rig.client->start();
+    REQUIRE(rig.goes_away());
+    CHECK(rig.loop.now() - start >= 100ms);
+    CHECK(rig.loop.now() - start < 2s);
+    CHECK(rig.why().find("no answer within 100ms") != std::string::npos);
+}
+
+TEST_CASE("a Redis that hangs is dropped by the command deadline and met again (I8)") {
+    RedisServer server;
+    Rig rig(server.url(), 100ms, 100ms);
+    rig.client->start();
+    REQUIRE(rig.connects());
+    server.freeze();
+    int failed = 0;
+    for (int i = 0; i < 3; ++i)
+        rig.client->command({"PING"}, [&](const Result<Reply>& reply) { failed += reply ? 0 : 1; });
+    REQUIRE(run_until(rig.loop, [&] { return failed == 3; }));
+    CHECK(rig.why().find("no answer within 100ms") != std::string::npos);
+    CHECK_FALSE(rig.client->is_connected());
+    server.thaw();
+    REQUIRE(rig.connects());
+    CHECK(rig.ask({"PING"})->text == "PONG");
+}
+
+TEST_CASE("a Redis that ends and comes back is found again") {
+    RedisServer server;
+    Rig rig(server.url());
+    rig.client->start();
+    REQUIRE(rig.connects());
+    rig.told.clear();
+    server.stop();
+    REQUIRE(rig.goes_away());
+    CHECK_FALSE(rig.ask({"PING"}));
+    server.start();
+    REQUIRE(rig.connects());
+    CHECK(rig.ask({"PING"})->text == "PONG");
+    CHECK_FALSE(rig.told.front().connected);
+    CHECK(rig.told.back().connected);
+}
+
+TEST_CASE("garbage ends the connection, and it is not met in a hot loop") {
+    loop::Loop loop;
+    std::string why;
+    FakeServer server(loop, "HTTP/1.1 400 Bad Request\r\n\r\n");
+    Client client(loop, {.url = server.url()},
+                  [&](const Client::State& state) { why = state.why; });
+    client.start();
+    run_until(
+        loop, [] { return false; }, 500ms);
+    CHECK(why.find("not a Redis answer") != std::string::npos);
+    CHECK(server.accepted >= 1);
+    CHECK(server.accepted <= 11);  // one each 50 ms, had all random pauses been the shortest
+}
+
+TEST_CASE("a Redis that greets and then breaks is not met in a hot loop") {
+    loop::Loop loop;
+    int connections = 0;
+    FakeServer server(loop, "+PONG\r\n+WHO ASKED?\r\n");
+    Client client(loop, {.url = server.url()}, [&](const Client::State& state) {
+        if (state.connected) ++connections;
+    });
+    client.start();
+    run_until(
+        loop, [] { return false; }, 500ms);
+    CHECK(connections >= 1);
+    CHECK(connections <= 11);
+}
+
+TEST_CASE("LOADING, MASTERDOWN and READONLY answers are errors, not answers") {
+    for (const char* text :
+         {"-LOADING Redis is loading\r\n", "-MASTERDOWN Link\r\n", "-READONLY You\r\n"}) {
+        Rig rig(Url{});
+        FakeServer server(rig.loop, "+PONG\r\n");
+        rig.client = std::make_unique<Client>(rig.loop, ClientOptions{.url = server.url()},
+                                              [](const Client::State&) {});
+        rig.client->start();
+        REQUIRE(rig.connects());
+        server.answer = text;
+        const auto answer = rig.ask({"SET", "a", "b"});
+        REQUIRE_FALSE(answer);
+        CHECK(rig.client->is_connected());
+    }
+}
+
+TEST_CASE("a Redis that is still loading when it greets is away") {
+    loop::Loop loop;
+    std::string why;
+    FakeServer server(loop, "-LOADING Redis is loading the dataset in memory\r\n");
+    Client client(loop, {.url = server.url()},
+                  [&](const Client::State& state) { why = state.why; });
+    client.start();
+    REQUIRE(run_until(loop, [&] { return !why.empty(); }));
+    CHECK(why.find("LOADING") != std::string::npos);
+}
+
+TEST_CASE("a script is sent once, and again when Redis has forgotten it") {
+    RedisServer server;
+    const std::string body = "return {KEYS[1], ARGV[1]}";
+    const std::string sha1 = server.text({"SCRIPT", "LOAD", body});
+    Rig rig(server.url());
+    rig.client->start();
+    REQUIRE(rig.connects());
+    for (int i = 0; i < 3; ++i) {
+        server.ask({"SCRIPT", "FLUSH"});
+        if (i == 2) server.ask({"SCRIPT", "LOAD", body});
+        std::optional<Result<Reply>> answer;
+        rig.client->eval({body, sha1}, {"k"}, {"a"},
+                         [&](Result<Reply> reply) { answer = std::move(reply); });
+        REQUIRE(run_until(rig.loop, [&] { return answer.has_value(); }));
+        REQUIRE(*answer);
+        REQUIRE((*answer)->elements.size() == 2);
+        CHECK((*answer)->elements[0].text == "k");
+        CHECK((*answer)->elements[1].text == "a");
+    }
+    const std::string calls = server.text({"INFO", "commandstats"});
+    CHECK(calls.find("cmdstat_eval:calls=2,") != std::string::npos);     // the first two times
+    CHECK(calls.find("cmdstat_evalsha:calls=2,") != std::string::npos);  // the last two
+}
+
+TEST_CASE("the queue has a bound") {
+    RedisServer server;
+    Rig rig(server.url());
+    rig.client->start();
+    REQUIRE(rig.connects());
+    int answered = 0;
+    int failed = 0;
+    for (int i = 0; i < 1001; ++i)
+        rig.client->command({"PING"},
+                            [&](const Result<Reply>& reply) { reply ? ++answered : ++failed; });
+    REQUIRE(run_until(rig.loop, [&] { return answered + failed == 1001; }));
+    CHECK(failed == 1);
+}
+
+TEST_CASE("a client may be destroyed inside an answer, a refusal and a change of state") {
+    RedisServer server;
+    {
+        Rig rig(server.url());
+        rig.client->start();
+        REQUIRE(rig.connects());
+        bool was_called = false;
+        rig.client->command({"PING"}, [&](const Result<Reply>&) {
+            was_called = true;
+            rig.client.reset();
+        });
+        rig.client->command({"PING"}, [](const Result<Reply>&) { FAIL("its client is gone"); });
+        REQUIRE(run_until(rig.loop, [&] { return was_called; }));
+    }
+    {
+        Rig rig(server.url());
+        bool was_called = false;
+        rig.client->command({"PING"}, [&](const Result<Reply>&) {
+            was_called = true;
+            rig.client.reset();
+        });
+        rig.client->command({"PING"}, [](const Result<Reply>&) { FAIL("its client is gone"); });
+        REQUIRE(run_until(rig.loop, [&] { return was_called; }));
+    }
+    {
+        loop::Loop loop;
+        std::unique_ptr<Client> client;
+        client = std::make_unique<Client>(loop, ClientOptions{.url = server.url()},
+                                          [&](const Client::State&) { client.reset(); });
+        client->start();
+        CHECK(run_until(loop, [&] { return client == nullptr; }));
+    }
+}
