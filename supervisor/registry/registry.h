@@ -46,6 +46,7 @@ struct Release {
     WallTime spawned_at;
     std::optional<Registration> registration;  // absent: it died before it was seen in the registry
     bool hand_back = true;                     // its job in flight
+    bool may_choose_own_name = false;          // with no registration: look by host and pid too
 };
 
 struct Released {

@@ -1,0 +1,294 @@
+#include "registry/rq.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_map>
+
+#include "base/text.h"
+#include "registry/rq_scripts.h"
+
+namespace muster::registry {
+namespace {
+
+constexpr auto clock_tolerance = std::chrono::seconds{2};  // between our clock and the worker's
+constexpr std::size_t names_a_look = 200;                  // keep each script below a millisecond
+constexpr const char* page_size = "500";
+
+std::string worker_key(const std::string& name) {
+    return "rq:worker:" + name;
+}
+
+// "2026-05-16T01:24:48.287000Z", as RQ writes a birth: such texts compare as their times do.
+std::string rq_time(WallTime time) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z",
+                       fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
+                       (time - seconds).count());
+}
+
+std::string earliest_birth(WallTime spawned_at) {
+    return rq_time(spawned_at - clock_tolerance);
+}
+
+// RQ's "version" only for the job system's own rules: kept as it is.
+std::optional<Registration> registration(const std::string& name,
+                                         const std::vector<redis::Reply>& row) {
+    if (row.size() != 5) return std::nullopt;
+    if (!std::ranges::all_of(row, &redis::Reply::is_text)) return std::nullopt;
+    Registration found;
+    found.name = name;
+    found.pid = row[0].text;
+    found.hostname = row[1].text;
+    found.birth = row[2].text;
+    if (!row[3].text.empty()) found.queues = split(row[3].text, ',');
+    found.version = row[4].text;
+    return found;
+}
+
+Error unexpected(const char* what, const redis::Reply& reply) {
+    if (reply.is_error()) return Error{fmt::format("{}: Redis refuses: {}", what, reply.text)};
+    return Error{fmt::format("{}: Redis gave an answer of an unknown shape", what)};
+}
+
+std::optional<Released::Verdict> verdict_named(const std::string& text) {
+    if (text == "removed") return Released::Verdict::removed;
+    if (text == "nothing_there") return Released::Verdict::nothing_there;
+    if (text == "zombie_removed") return Released::Verdict::zombie_removed;
+    if (text == "mismatch") return Released::Verdict::mismatch;
+    return std::nullopt;
+}
+
+Result<Released> released(const redis::Reply& reply) {
+    const auto& parts = reply.elements;
+    const bool is_well_formed =
+        reply.is_array() && parts.size() >= 2 && std::ranges::all_of(parts, &redis::Reply::is_text);
+    const auto verdict = is_well_formed ? verdict_named(parts[0].text) : std::nullopt;
+    if (!verdict) return unexpected("releasing a worker", reply);
+    Released done;
+    done.verdict = *verdict;
+    done.detail = parts[1].text;
+    for (std::size_t i = 2; i < parts.size(); ++i) done.handed_back.push_back(parts[i].text);
+    return done;
+}
+
+Result<ClaimOutcome> claim_outcome(const redis::Reply& reply) {
+    const auto& parts = reply.elements;
+    const bool is_well_formed =
+        reply.is_array() && !parts.empty() && std::ranges::all_of(parts, &redis::Reply::is_text);
+    if (is_well_formed && parts[0].text == "claimed") return ClaimOutcome{.claimed = true};
+    if (!is_well_formed || parts[0].text != "held" || parts.size() != 5)
+        return unexpected("claiming a name", reply);
+    return ClaimOutcome{.claimed = false,
+                        .pid = parts[1].text,
+                        .hostname = parts[2].text,
+                        .since = parts[3].text,
+                        .claimed_by = parts[4].text};
+}
+
+}  // namespace
+
+// One look under way: answered when nothing is open any more.
+struct Rq::Search {
+    std::vector<Found> found;
+    std::size_t open = 0;  // batches of names without an answer
+    std::optional<Error> error;
+    LookDone done;
+
+    void finish() {
+        if (error)
+            done(*error);
+        else
+            done(std::move(found));
+    }
+};
+
+Rq::Rq(redis::Client& client, RqOptions options) : client_(client), options_(std::move(options)) {}
+
+std::string Rq::claim_key(const std::string& name) const {
+    return fmt::format("{}:claim:{}", options_.prefix, name);
+}
+
+std::string Rq::claim_value(ProcessId process) const {
+    return fmt::format("{}/{}", options_.owner, process.value());
+}
+
+bool Rq::is_theirs(const Registration& found, const Sought& sought) const {
+    if (found.hostname != options_.hostname) return false;
+    if (found.birth < earliest_birth(sought.spawned_at)) return false;
+    pid_t pid = 0;
+    const auto* end = found.pid.data() + found.pid.size();
+    const auto [rest, code] = std::from_chars(found.pid.data(), end, pid);
+    if (code != std::errc{} || rest != end || pid <= 0) return false;
+    if (Pid{pid} == sought.pid) return true;
+    return options_.is_of_family && options_.is_of_family(Pid{pid}, sought);
+}
+
+void Rq::look(std::vector<Sought> sought, LookDone done) {
+    auto search = std::make_shared<Search>();
+    search->done = std::move(done);
+    search->found.reserve(sought.size());
+    for (auto& one : sought) search->found.emplace_back(std::move(one), std::nullopt);
+    look_by_name(search);
+}
+
+void Rq::look_by_name(const std::shared_ptr<Search>& search) {
+    const std::size_t batches =
+        std::max<std::size_t>(1, (search->found.size() + names_a_look - 1) / names_a_look);
+    search->open = batches;
+    for (std::size_t first = 0; first == 0 || first < search->found.size(); first += names_a_look) {
+        const std::size_t end = std::min(first + names_a_look, search->found.size());
+        std::vector<std::string> keys;
+        for (std::size_t i = first; i < end; ++i)
+            keys.push_back(worker_key(search->found[i].first.name));
+        client_.eval(rq_look, std::move(keys), {},
+                     lifeline_.guard([this, search, first, end](Result<redis::Reply> reply) {
+                         take_rows(*search, first, end, reply);
+                         if (--search->open > 0) return;
+                         const bool is_done =
+                             search->error || std::ranges::none_of(search->found, needs_search);
+                         if (is_done)
+                             search->finish();
+                         else
+                             look_by_process(search, "0");
+                     }));
+    }
+}
+
+void Rq::take_rows(Search& search,
+                   std::size_t first,
+                   std::size_t end,
+                   const Result<redis::Reply>& reply) const {
+    if (!reply) {
+        search.error = reply.error();
+        return;
+    }
+    if (!reply->is_array() || reply->elements.size() != end - first) {
+        search.error = unexpected("looking for workers", *reply);
+        return;
+    }
+    for (std::size_t i = first; i < end; ++i) {
+        auto& [sought, found] = search.found[i];
+        auto row = registration(sought.name, reply->elements[i - first].elements);
+        if (row && is_theirs(*row, sought)) found = std::move(row);
+    }
+}
+
+bool Rq::needs_search(const Found& found) {
+    return !found.second && found.first.may_choose_own_name;
+}
+
+// Page by page through all registered workers, each page one short script.
+void Rq::look_by_process(const std::shared_ptr<Search>& search, const std::string& cursor) {
+    client_.eval(
+        rq_find, {"rq:workers"}, {cursor, page_size, options_.hostname},
+        lifeline_.guard([this, search](Result<redis::Reply> reply) {
+            const bool is_well_formed = reply && reply->is_array() && reply->elements.size() == 2 &&
+                                        reply->elements[0].is_text();
+            if (!is_well_formed) {
+                search->error = reply ? unexpected("looking for workers", *reply) : reply.error();
+                search->finish();
+                return;
+            }
+            take_page(*search, reply->elements[1].elements);
+            const std::string& next = reply->elements[0].text;
+            if (next == "0" || std::ranges::none_of(search->found, needs_search))
+                search->finish();
+            else
+                look_by_process(search, next);
+        }));
+}
+
+void Rq::take_page(Search& search, const std::vector<redis::Reply>& rows) const {
+    for (const auto& row : rows) {
+        if (row.elements.size() != 6) continue;
+        const std::vector<redis::Reply> fields(row.elements.begin() + 1, row.elements.end());
+        const auto candidate = registration(row.elements[0].text, fields);
+        if (!candidate) continue;
+        for (auto& found : search.found) {
+            if (needs_search(found) && is_theirs(*candidate, found.first)) {
+                found.second = candidate;
+                break;
+            }
+        }
+    }
+}
+
+void Rq::release(const Release& release, ReleaseDone done) {
+    if (release.registration || !release.may_choose_own_name) {
+        release_known(release, std::move(done));
+        return;
+    }
+    // It died before it was seen, perhaps under a name of its own.
+    look({Sought{.process = release.process,
+                 .incarnation = release.incarnation,
+                 .name = release.name,
+                 .pid = release.pid,
+                 .spawned_at = release.spawned_at,
+                 .may_choose_own_name = true}},
+         lifeline_.guard([this, release, done = std::move(done)](Result<std::vector<Found>> found) {
+             if (!found) {
+                 done(found.error());
+                 return;
+             }
+             Release known = release;
+             known.registration = found->front().second;
+             release_known(known, done);
+         }));
+}
+
+void Rq::release_known(const Release& release, ReleaseDone done) {
+    const bool is_known = release.registration.has_value();
+    const Registration known = release.registration.value_or(Registration{
+        .name = release.name,
+        .pid = std::to_string(release.pid.value()),
+        .hostname = release.hostname,
+        .birth = {},
+        .queues = {},
+        .version = {},
+    });
+    const std::string key = worker_key(known.name);
+    std::vector<std::string> args{
+        known.name,
+        known.pid,
+        known.hostname,
+        known.birth,
+        is_known ? std::string{} : earliest_birth(release.spawned_at),
+        claim_value(release.process),
+        release.hand_back ? "1" : "0",
+        known.version,
+    };
+    args.insert(args.end(), known.queues.begin(), known.queues.end());
+    // The claim was made under the name that we gave.
+    client_.eval(rq_release, {key, "rq:workers", key + ":executions", claim_key(release.name)},
+                 std::move(args),
+                 lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
+                     if (reply)
+                         done(released(*reply));
+                     else
+                         done(reply.error());
+                 }));
+}
+
+void Rq::claim(const Claim& claim, ClaimDone done) {
+    const auto lasts = std::chrono::duration_cast<std::chrono::milliseconds>(claim.lasts);
+    client_.eval(
+        rq_claim, {worker_key(claim.name), claim_key(claim.name)},
+        {claim_value(claim.process), std::to_string(std::max<std::int64_t>(1, lasts.count()))},
+        lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
+            if (reply)
+                done(claim_outcome(*reply));
+            else
+                done(reply.error());
+        }));
+}
+
+// It ends by itself should this not arrive.
+void Rq::drop_claim(const Claim& claim) {
+    client_.eval(rq_drop_claim, {claim_key(claim.name)}, {claim_value(claim.process)},
+                 [](const Result<redis::Reply>&) {});
+}
+
+}  // namespace muster::registry
