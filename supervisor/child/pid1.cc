@@ -1,0 +1,72 @@
+#include "child/pid1.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <thread>
+
+#include "base/text.h"
+
+namespace muster::child {
+
+namespace {
+
+constexpr rlim_t enough_files = 65536;
+
+}  // namespace
+
+void block_all_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+    // Whoever started us may have ignored it, and then the kernel throws away what a child's exit
+    // has to say.
+    struct sigaction by_default {};
+    by_default.sa_handler = SIG_DFL;
+    ::sigaction(SIGCHLD, &by_default, nullptr);
+}
+
+void open_closed_stdio() {
+    // open() takes the lowest free number, so the order closes the holes.
+    for (int fd = 0; fd <= 2; ++fd) {
+        if (::fcntl(fd, F_GETFD) >= 0) continue;
+        // Without O_CLOEXEC: children inherit these three.
+        if (::open("/dev/null", fd == 0 ? O_RDONLY : O_RDWR) != fd) return;
+    }
+}
+
+Outcome become_subreaper() {
+    if (::getpid() == 1) return Done{};
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0) return Done{};
+    const int error = errno;
+    return Error{"asking the kernel for the orphans of our children: " + errno_text(error)};
+}
+
+std::optional<FileLimit> raise_file_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::nullopt;
+    const FileLimit before{limit.rlim_cur, limit.rlim_max};
+    const rlim_t wanted = std::min(limit.rlim_max, enough_files);
+    if (limit.rlim_cur >= wanted) return std::nullopt;
+    limit.rlim_cur = wanted;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return std::nullopt;
+    return before;
+}
+
+int run_beside_leader(const std::function<int()>& program) {
+#ifdef M_ARENA_MAX
+    ::mallopt(M_ARENA_MAX, 1);  // one thread works: a second arena would only cost memory
+#endif
+    int status = 0;
+    std::thread worker([&] { status = program(); });
+    worker.join();
+    return status;
+}
+
+}  // namespace muster::child

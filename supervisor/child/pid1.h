@@ -1,0 +1,38 @@
+#pragma once
+// What a program that may be PID 1 does before anything else. main calls these in this order, each
+// once.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "base/result.h"
+
+namespace muster::child {
+
+// The first statement of main: no signal is lost, none kills us, while we are not ready for it.
+void block_all_signals();
+
+// A closed 0, 1 or 2 becomes /dev/null, so that no file of ours is ever taken for stdout.
+void open_closed_stdio();
+
+// Orphans of our children come to us. PID 1 gets them without asking.
+Outcome become_subreaper();
+
+struct FileLimit {
+    std::uint64_t soft;
+    std::uint64_t hard;
+};
+// Raises our own soft limit of open files (to the hard one, at most 65536): each child costs us a
+// few. Returns what it was: children get that back (a large limit makes some programs slow).
+// Nothing where it was not changed.
+std::optional<FileLimit> raise_file_limit();
+
+// Runs the program on a second thread while the thread-group leader only waits for it, and returns
+// what it returned. Why: the kernel puts adopted orphans on the leader's list of children, and
+// children that we make on the list of the thread that made them. So the leader's
+// /proc/self/task/<tid>/children names exactly the adopted orphans, and a look at it costs
+// O(orphans), however many children there are. Signals stay blocked in both threads.
+int run_beside_leader(const std::function<int()>& program);
+
+}  // namespace muster::child

@@ -1,0 +1,430 @@
+#include "child/spawn.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "base/text.h"
+
+// The numbers and flags that older headers do not have.
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+
+// The child runs on another stack in our memory, which AddressSanitizer takes for an error.
+#define MUSTER_IN_CHILD __attribute__((no_sanitize("address", "undefined")))
+
+namespace muster::child {
+
+namespace {
+
+constexpr unsigned slots_end = 16;           // what the child needs is below
+constexpr unsigned unshare_table = 1U << 1;  // CLOSE_RANGE_UNSHARE
+constexpr int last_signal = 64;
+
+struct Failure {
+    pid_t pid;
+    Stage stage;
+    int error;
+    std::uint32_t candidate;
+};
+
+struct Launch {
+    ChildPlan& plan;
+    pid_t parent;
+    bool shares_table;
+    int input;
+    int output;  // -1: inherit
+    int errors;
+    int failures;
+    const FileLimit* files;
+    const int* ignored_signals;
+    std::size_t ignored_count;
+};
+
+// ---- the child: plain system calls only; no allocation, no lock, no log ----
+
+[[noreturn]] MUSTER_IN_CHILD void give_up(const Launch& launch,
+                                          Stage stage,
+                                          std::uint32_t candidate = 0) noexcept {
+    const Failure failure{static_cast<pid_t>(::syscall(SYS_getpid)), stage, errno, candidate};
+    [[maybe_unused]] const long written =
+        ::syscall(SYS_write, launch.failures, &failure, sizeof failure);
+    for (;;) ::syscall(SYS_exit_group, 127);
+}
+
+MUSTER_IN_CHILD void default_signals(const Launch& launch) noexcept {
+    // We have no handlers, so only what is ignored would live on after exec.
+    struct sigaction by_default {};
+    by_default.sa_handler = SIG_DFL;
+    ::sigaction(SIGPIPE, &by_default, nullptr);
+    for (std::size_t i = 0; i < launch.ignored_count; ++i) {
+        ::sigaction(launch.ignored_signals[i], &by_default, nullptr);
+    }
+}
+
+MUSTER_IN_CHILD void set_limits(const Launch& launch) noexcept {
+    if (launch.files != nullptr) {
+        const rlimit limit{launch.files->soft, launch.files->hard};
+        if (::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, nullptr) != 0) {
+            give_up(launch, Stage::limits);
+        }
+    }
+    for (const ResourceLimit& wanted : launch.plan.spec().limits) {
+        const rlimit limit{wanted.soft, wanted.hard};
+        if (::syscall(SYS_prlimit64, 0, wanted.resource, &limit, nullptr) != 0) {
+            give_up(launch, Stage::limits);
+        }
+    }
+    const ChildSpec& spec = launch.plan.spec();
+    if (spec.nice && ::syscall(SYS_setpriority, PRIO_PROCESS, 0, *spec.nice) != 0) {
+        give_up(launch, Stage::nice);
+    }
+    if (const char* score = launch.plan.oom_score_adj()) {
+        std::size_t size = 0;
+        while (score[size] != '\0') ++size;
+        const long file =
+            ::syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        if (file < 0 || ::syscall(SYS_write, file, score, size) < 0) {
+            give_up(launch, Stage::oom_score_adj);
+        }
+        ::syscall(SYS_close, file);
+    }
+}
+
+// Raw: glibc's wrappers change every thread, and signal the others to do so.
+MUSTER_IN_CHILD void set_identity(const Launch& launch) noexcept {
+    if (!launch.plan.changes_identity()) return;
+    const Identity& identity = *launch.plan.spec().identity;
+    if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) {
+        give_up(launch, Stage::groups);
+    }
+    if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) {
+        give_up(launch, Stage::group);
+    }
+    if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) {
+        give_up(launch, Stage::user);
+    }
+}
+
+MUSTER_IN_CHILD void set_stdio(const Launch& launch) noexcept {
+    // Those without O_CLOEXEC: dup3 of two different numbers always clears it.
+    if (launch.input != 0 && ::syscall(SYS_dup3, launch.input, 0, 0) < 0)
+        give_up(launch, Stage::output);
+    if (launch.output >= 0 && ::syscall(SYS_dup3, launch.output, 1, 0) < 0) {
+        give_up(launch, Stage::output);
+    }
+    if (launch.errors >= 0 && ::syscall(SYS_dup3, launch.errors, 2, 0) < 0) {
+        give_up(launch, Stage::output);
+    }
+}
+
+[[noreturn]] MUSTER_IN_CHILD void execute(const Launch& launch) noexcept {
+    const auto candidates = launch.plan.candidates();
+    std::uint32_t denied = 0;
+    bool is_denied = false;
+    for (std::uint32_t i = 0; i < candidates.size(); ++i) {
+        // Much cheaper than an execve that fails, and tells a missing file from a missing
+        // interpreter.
+        if (::syscall(SYS_faccessat, AT_FDCWD, candidates[i], F_OK) != 0) {
+            if (errno == ENOENT || errno == ENOTDIR) continue;
+        } else {
+            ::syscall(SYS_execve, candidates[i], launch.plan.argv(), launch.plan.environment());
+            if (errno == ENOENT) give_up(launch, Stage::interpreter, i);
+        }
+        if (errno != EACCES) give_up(launch, Stage::exec, i);
+        if (!is_denied) denied = i;  // perhaps a later folder has one that we may execute
+        is_denied = true;
+    }
+    errno = is_denied ? EACCES : ENOENT;
+    give_up(launch, Stage::exec, denied);
+}
+
+MUSTER_IN_CHILD int run_child(void* argument) noexcept {
+    const Launch& launch = *static_cast<Launch*>(argument);
+    if (launch.shares_table && ::syscall(SYS_close_range, slots_end, ~0U, unshare_table) != 0) {
+        give_up(launch, Stage::clone);
+    }
+    default_signals(launch);
+    launch.plan.write_pid(static_cast<pid_t>(::syscall(SYS_getpid)));
+    if (::syscall(SYS_setsid) < 0) give_up(launch, Stage::session);
+    set_limits(launch);
+    set_identity(launch);
+    if (const auto& mask = launch.plan.spec().umask) ::syscall(SYS_umask, *mask);
+    if (const char* directory = launch.plan.directory()) {
+        if (::syscall(SYS_chdir, directory) != 0) give_up(launch, Stage::directory);
+    }
+    set_stdio(launch);
+    // After the ids: a change of them takes it back. Our thread lives as long as we do.
+    ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    if (::syscall(SYS_getppid) != launch.parent) give_up(launch, Stage::parent_is_gone);
+    const std::uint64_t none = 0;
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
+    execute(launch);
+}
+
+// ---- the parent ----
+
+UniqueFd to_slot(int fd) {
+    return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+}
+
+bool is_low(const UniqueFd& slot) {
+    return slot.get() >= 3 && slot.get() < static_cast<int>(slots_end);
+}
+
+// Whatever we were started with ends with us, but for stdio.
+void close_inherited_on_exec() {
+    constexpr unsigned close_on_exec = 1U << 2;  // CLOSE_RANGE_CLOEXEC, since 5.11
+    if (::syscall(SYS_close_range, 3U, ~0U, close_on_exec) == 0) return;
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const auto end = static_cast<int>(limit.rlim_cur < 65536 ? limit.rlim_cur : 65536);
+    for (int fd = 3; fd < end; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+bool is_scarcity(int error) {
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
+void reap_failed(pid_t pid) {
+    siginfo_t info{};
+    while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
+    }
+}
+
+// execve says "Permission denied" of a folder.
+bool is_folder(const ChildSpec& spec, const std::string& file) {
+    const bool is_relative = !file.starts_with('/') && !spec.directory.empty();
+    const std::string path = is_relative ? spec.directory + "/" + file : file;
+    struct stat found {};
+    return ::stat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+SpawnFailure explained(const Failure& failure, const ChildPlan& plan) {
+    const ChildSpec& spec = plan.spec();
+    SpawnFailure told{failure.stage, failure.error, {}, is_scarcity(failure.error)};
+    switch (failure.stage) {
+        case Stage::directory:
+            told.subject = plan.directory();
+            break;
+        case Stage::exec:
+        case Stage::interpreter:
+            // Where all of PATH was searched in vain, no folder of it is the one to name.
+            told.subject = failure.error == ENOENT && failure.stage == Stage::exec
+                               ? spec.argv.front()
+                               : plan.candidates()[failure.candidate];
+            if (failure.error == EACCES && is_folder(spec, told.subject)) told.error = EISDIR;
+            break;
+        case Stage::groups:
+        case Stage::group:
+        case Stage::user:
+            told.subject = spec.identity->user;
+            break;
+        case Stage::nice:
+            told.subject = fmt::format("{}", *spec.nice);
+            break;
+        case Stage::oom_score_adj:
+            told.subject = plan.oom_score_adj();
+            break;
+        case Stage::clone:
+        case Stage::session:
+        case Stage::limits:
+        case Stage::output:
+        case Stage::parent_is_gone:
+            break;
+    }
+    return told;
+}
+
+std::string what_failed(const SpawnFailure& failure) {
+    switch (failure.stage) {
+        case Stage::clone:
+            return "cannot make a process";
+        case Stage::session:
+            return "cannot begin a session";
+        case Stage::limits:
+            return "cannot set its limits";
+        case Stage::nice:
+            return "cannot set nice to " + failure.subject;
+        case Stage::oom_score_adj:
+            return "cannot set oom_score_adj to " + failure.subject;
+        case Stage::groups:
+            return "cannot take on the groups of user " + failure.subject;
+        case Stage::group:
+            return "cannot take on the group of user " + failure.subject;
+        case Stage::user:
+            return "cannot become user " + failure.subject;
+        case Stage::directory:
+            return "cannot change to directory " + failure.subject;
+        case Stage::output:
+            return "cannot connect its output";
+        case Stage::parent_is_gone:
+            return "its parent is gone";
+        case Stage::exec:
+            return "cannot execute " + failure.subject;
+        case Stage::interpreter:
+            return "cannot execute " + failure.subject + ", whose interpreter is missing";
+    }
+    return {};
+}
+
+std::string advice(const SpawnFailure& failure) {
+    if (failure.stage == Stage::exec && failure.error == ENOENT) {
+        return failure.subject.find('/') == std::string::npos
+                   ? "install it where PATH leads, or give its whole path"
+                   : "correct the command, or the directory it is relative to";
+    }
+    if (failure.stage == Stage::exec && failure.error == EACCES) return "chmod +x may be missing";
+    if (failure.stage == Stage::exec && failure.error == ENOEXEC) {
+        return "a script needs a first line such as #!/bin/sh";
+    }
+    if (failure.stage == Stage::interpreter) return "see the first line of the file";
+    if (failure.error == EPERM) return "muster itself has no right to do this for a child";
+    if (failure.is_nobodys_fault) return "processes, memory or files are short just now";
+    return {};
+}
+
+}  // namespace
+
+Error describe(const SpawnFailure& failure, const std::string& process) {
+    return Error{fmt::format("starting {}: {}: {}", process, what_failed(failure),
+                             errno_text(failure.error)),
+                 advice(failure)};
+}
+
+Result<Spawner> Spawner::create(std::optional<FileLimit> child_files) {
+    Spawner spawner;
+    spawner.child_files_ = child_files;
+    close_inherited_on_exec();
+    for (int signal = 1; signal <= last_signal; ++signal) {
+        struct sigaction action {};
+        if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) {
+            spawner.ignored_signals_.push_back(signal);
+        }
+    }
+    const UniqueFd null{::open("/dev/null", O_RDWR | O_CLOEXEC)};
+    int ends[2] = {-1, -1};
+    if (!null.is_open() || ::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+        const int error = errno;
+        return Error{"opening what every child needs: " + errno_text(error)};
+    }
+    spawner.failures_out_ = UniqueFd{ends[0]};
+    const UniqueFd failures_in{ends[1]};
+    spawner.null_ = to_slot(null.get());
+    spawner.output_ = to_slot(null.get());
+    spawner.errors_ = to_slot(null.get());
+    spawner.failures_in_ = to_slot(failures_in.get());
+    if (!spawner.failures_in_.is_open()) {
+        const int error = errno;
+        return Error{"opening what every child needs: " + errno_text(error)};
+    }
+    // An empty range: only asks whether the call is there.
+    spawner.shares_table_ = ::syscall(SYS_close_range, ~0U, ~0U, unshare_table) == 0 &&
+                            is_low(spawner.null_) && is_low(spawner.output_) &&
+                            is_low(spawner.errors_) && is_low(spawner.failures_in_);
+    spawner.stack_ = std::make_unique_for_overwrite<std::byte[]>(stack_size);
+    return spawner;
+}
+
+// The number that the child finds it under; -1: inherit. Nothing: it can't be had.
+std::optional<int> Spawner::connect(const OutputTarget& target, const UniqueFd& slot) const {
+    if (std::holds_alternative<Inherit>(target)) return -1;
+    if (std::holds_alternative<Null>(target)) return null_.get();
+    if (::dup3(std::get_if<ToFd>(&target)->fd, slot.get(), O_CLOEXEC) < 0) return std::nullopt;
+    return slot.get();
+}
+
+// A write end that stayed open in us would keep its reader from ever seeing EOF.
+void Spawner::disconnect(const OutputTarget& target, const UniqueFd& slot) const {
+    if (std::holds_alternative<ToFd>(target)) ::dup3(null_.get(), slot.get(), O_CLOEXEC);
+}
+
+SpawnResult Spawner::spawn(ChildPlan& plan) {
+    const ChildSpec& spec = plan.spec();
+    const auto output = connect(spec.stdout_to, output_);
+    const int output_error = errno;
+    const auto errors = connect(spec.stderr_to, errors_);
+    const int errors_error = errno;
+    if (!output || !errors) {
+        const int error = output ? errors_error : output_error;
+        disconnect(spec.stdout_to, output_);
+        disconnect(spec.stderr_to, errors_);
+        return SpawnFailure{Stage::output, error, {}, is_scarcity(error)};
+    }
+    Launch launch{.plan = plan,
+                  .parent = ::getpid(),
+                  .shares_table = shares_table_,
+                  .input = spec.gets_our_stdin ? STDIN_FILENO : null_.get(),
+                  .output = *output,
+                  .errors = *errors,
+                  .failures = failures_in_.get(),
+                  .files = child_files_ ? &*child_files_ : nullptr,
+                  .ignored_signals = ignored_signals_.data(),
+                  .ignored_count = ignored_signals_.size()};
+
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    int pidfd = -1;
+    const int base = CLONE_VM | CLONE_VFORK | (shares_table_ ? CLONE_FILES : 0) | SIGCHLD;
+    std::byte* const top = stack_.get() + stack_size;
+    pid_t pid = ::clone(run_child, top, base | CLONE_PIDFD, &launch, &pidfd);
+    if (pid < 0 && errno == EINVAL) pid = ::clone(run_child, top, base, &launch);
+    const int clone_error = errno;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    disconnect(spec.stdout_to, output_);
+    disconnect(spec.stderr_to, errors_);
+    // The child's change of ids was ours, too, in this one respect, as long as it shared our
+    // memory.
+    if (plan.changes_identity()) ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+
+    if (pid < 0) return SpawnFailure{Stage::clone, clone_error, {}, is_scarcity(clone_error)};
+    Child child{Pid{pid}, UniqueFd{pidfd}};
+    Failure failure{};
+    while (::read(failures_out_.get(), &failure, sizeof failure) == sizeof failure) {
+        if (failure.pid != pid) continue;
+        reap_failed(pid);
+        return explained(failure, plan);
+    }
+    return child;
+}
+
+Outcome send_signal(const Child& child, SignalNumber signal) {
+    long sent = -1;
+    errno = ENOSYS;
+    if (child.pidfd.is_open()) {
+        sent = ::syscall(SYS_pidfd_send_signal, child.pidfd.get(), signal.value(), nullptr, 0);
+    }
+    // EPERM: perhaps of a container's filter that does not know the call. The child is not reaped
+    // while its exit has not been reported, so its number is its own.
+    if (sent != 0 && (errno == ENOSYS || errno == EPERM)) {
+        sent = ::kill(child.pid.value(), signal.value());
+    }
+    if (sent == 0 || errno == ESRCH) return Done{};
+    const int error = errno;
+    return Error{fmt::format("sending {} to pid {}: {}", signal_name(signal.value()),
+                             child.pid.value(), errno_text(error))};
+}
+
+Outcome send_stop_signal(const Child& child, SignalNumber signal) {
+    auto sent = send_signal(child, signal);
+    if (!sent || signal.value() == SIGKILL || signal.value() == SIGCONT) return sent;
+    return send_signal(child, SignalNumber{SIGCONT});
+}
+
+}  // namespace muster::child
