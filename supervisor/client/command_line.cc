@@ -1,0 +1,208 @@
+#include "client/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace muster::client {
+
+namespace {
+
+struct VerbWord {
+    std::string_view name;
+    Verb verb;
+    std::string_view does;
+};
+
+constexpr std::array<VerbWord, 10> verbs{{
+    {"run", Verb::run, "supervises what the configuration says, or one command"},
+    {"check", Verb::check, "validates the configuration"},
+    {"status", Verb::status, "shows the processes"},
+    {"start", Verb::start, "starts processes and waits until they are ready"},
+    {"stop", Verb::stop, "stops processes and waits until nothing of them is left"},
+    {"restart", Verb::restart, "stops and starts processes"},
+    {"signal", Verb::signal, "sends a signal to processes"},
+    {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
+    {"shutdown", Verb::shutdown, "asks the supervisor to stop everything and end"},
+    {"version", Verb::version, "shows the version"},
+}};
+
+// Of the contract, but not in this version.
+constexpr std::array<std::string_view, 12> later_verbs{"why",     "roll",   "scale", "quiet",
+                                                       "resume",  "reload", "logs",  "events",
+                                                       "workers", "fleet",  "sweep", "import"};
+
+std::string general_help() {
+    std::string text =
+        "muster supervises job workers that register themselves in Redis.\n\n"
+        "Usage: muster VERB [OPTIONS] [ARGUMENTS]\n\n";
+    for (const VerbWord& each : verbs) text += fmt::format("  {:<10}{}\n", each.name, each.does);
+    text +=
+        "\nmuster VERB -h tells more. The control socket is -s PATH, else $MUSTER_CONTROL, else a "
+        "default path.\n"
+        "Exit status: 0 done, 1 failed, 2 wrong usage or invalid configuration, 3 not running,\n"
+        "4 no such process, 5 the supervisor cannot be reached.\n";
+    return text;
+}
+
+Message wrong_usage(std::string_view verb, std::string_view what) {
+    const std::string name = verb.empty() ? "muster" : fmt::format("muster {}", verb);
+    return {exit_usage, fmt::format("{}: {}\n{} -h tells how it is used\n", name, what, name)};
+}
+
+Message unknown_verb(std::string_view word) {
+    if (std::find(later_verbs.begin(), later_verbs.end(), word) != later_verbs.end())
+        return {exit_usage, fmt::format("muster {}: not supported in this version\n", word)};
+    std::array<std::string_view, verbs.size()> names;
+    std::transform(verbs.begin(), verbs.end(), names.begin(), [](const auto& v) { return v.name; });
+    const std::string_view meant = nearest(word, names);
+    return wrong_usage(
+        {}, meant.empty() ? fmt::format("there is no verb '{}'", word)
+                          : fmt::format("there is no verb '{}'; did you mean {}?", word, meant));
+}
+
+bool takes_value(std::string_view option) {
+    return option == "-s" || option == "--socket";
+}
+
+// The verb is the first word that is neither an option nor the path that belongs to one.
+std::size_t find_verb(const std::vector<std::string>& arguments) {
+    std::size_t at = 0;
+    while (at < arguments.size() && arguments[at].size() > 1 && arguments[at][0] == '-')
+        at += takes_value(arguments[at]) ? 2 : 1;
+    return at;
+}
+
+struct LaterFlags {
+    bool connect = false;
+    bool watch = false;
+};
+
+void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
+    const auto selectors = [&](bool required) {
+        auto* option = app.add_option("SEL", line.selectors,
+                                      "all, PROGRAM, PROCESS, PROGRAM:* or PROGRAM:PROCESS");
+        if (required) option->required();
+    };
+    const auto json = [&] { app.add_flag("--json", line.json, "prints JSON"); };
+    const auto config = [&] {
+        app.add_option("-c,--config", line.config_path,
+                       "default: $MUSTER_CONFIG, ./muster.toml, /etc/muster/muster.toml")
+            ->type_name("FILE");
+    };
+    if (line.verb != Verb::check && line.verb != Verb::version)
+        app.add_option("-s,--socket", line.socket_path, "the control socket; else $MUSTER_CONTROL")
+            ->type_name("PATH")
+            ->take_last();
+    switch (line.verb) {
+        case Verb::run:
+            config();
+            app.add_option("--registry", line.run.registry, "of the command's workers: rq");
+            app.add_option("-n,--processes", line.run.processes, "how many of the command")
+                ->check(CLI::Range(1, 100'000))
+                ->type_name("N");
+            app.add_option("--redis", line.run.redis, "else $MUSTER_REDIS_URL, $REDIS_URL")
+                ->type_name("URL");
+            app.add_option("--restart", line.run.restart, "always, on-failure or never");
+            app.footer("One command without a file: muster run [OPTIONS] -- COMMAND …");
+            return;
+        case Verb::check:
+            config();
+            app.add_flag("--print", line.prints, "prints what is in effect, secrets masked");
+            app.add_flag("--connect", later.connect)->group("");
+            return;
+        case Verb::status:
+            selectors(false);
+            app.add_flag("--watch", later.watch)->group("");
+            return json();
+        case Verb::start:
+        case Verb::stop:
+        case Verb::restart:
+            selectors(true);
+            app.add_flag("!--no-wait", line.waits, "does not wait for the outcome");
+            return json();
+        case Verb::signal:
+            app.add_option("SIG", line.signal_name, "HUP, SIGHUP or 1")->required();
+            selectors(true);
+            return json();
+        case Verb::health:
+        case Verb::shutdown:
+        case Verb::version:
+            return;
+    }
+}
+
+// What CLI11 cannot know; "" = all is well.
+std::string complaint(CommandLine& line, const LaterFlags& later) {
+    if (later.connect) return "--connect is not supported in this version";
+    if (later.watch) return "--watch is not supported in this version";
+    if (line.verb == Verb::signal) {
+        line.signal = signal_by_name(line.signal_name);
+        if (line.signal == 0) return fmt::format("there is no signal '{}'", line.signal_name);
+    }
+    if (line.verb != Verb::run) return {};
+    const RunOptions& run = line.run;
+    const bool has_command = !run.command.empty();
+    if (has_command && !line.config_path.empty()) return "either -c FILE or a command, not both";
+    if (!has_command && (run.registry || run.processes || run.redis || run.restart))
+        return "--registry, -n, --redis and --restart go with a command: muster run … -- COMMAND …";
+    return {};
+}
+
+// Everything after the first "--" is the command of `run`; to the other verbs it is names.
+void take_rest(CommandLine& line, std::vector<std::string>& words) {
+    const auto dashes = std::find(words.begin(), words.end(), "--");
+    if (dashes == words.end() || line.verb != Verb::run) return;
+    line.run.command.assign(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+}
+
+}  // namespace
+
+std::variant<CommandLine, Message> parse_command_line(const std::vector<std::string>& arguments) {
+    const std::size_t at = find_verb(arguments);
+    if (at >= arguments.size()) {
+        const auto asks = [&](std::string_view a, std::string_view b) {
+            return std::any_of(arguments.begin(), arguments.end(),
+                               [&](const std::string& word) { return word == a || word == b; });
+        };
+        if (asks("-h", "--help")) return Message{exit_done, general_help()};
+        if (asks("-V", "--version")) return Message{exit_done, "muster " MUSTER_VERSION "\n"};
+        return Message{exit_usage, general_help()};
+    }
+    const auto* const known = std::find_if(verbs.begin(), verbs.end(), [&](const VerbWord& each) {
+        return each.name == arguments[at];
+    });
+    if (known == verbs.end()) return unknown_verb(arguments[at]);
+
+    CommandLine line;
+    line.verb = known->verb;
+    line.verb_name = known->name;
+    std::vector<std::string> words = arguments;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(at));
+    const bool has_dashes = std::find(words.begin(), words.end(), "--") != words.end();
+    take_rest(line, words);
+    if (line.verb == Verb::run && has_dashes && line.run.command.empty())
+        return wrong_usage(line.verb_name, "a command must follow --");
+    // One parser for the one verb: building all of them costs more than most verbs do.
+    CLI::App app{std::string(known->does), fmt::format("muster {}", known->name)};
+    LaterFlags later;
+    describe(app, line, later);
+    std::reverse(words.begin(), words.end());  // as CLI11 wants it
+    try {
+        app.parse(std::move(words));
+    } catch (const CLI::CallForHelp&) {
+        return Message{exit_done, app.help()};
+    } catch (const CLI::ParseError& error) {
+        return wrong_usage(line.verb_name, error.what());
+    }
+    const std::string wrong = complaint(line, later);
+    if (!wrong.empty()) return wrong_usage(line.verb_name, wrong);
+    return line;
+}
+
+}  // namespace muster::client

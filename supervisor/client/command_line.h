@@ -1,0 +1,48 @@
+#pragma once
+// Arguments to a plain struct. The only file that knows CLI11 is its source.
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "client/commands.h"
+
+namespace muster::client {
+
+enum class Verb : std::uint8_t {
+    run,
+    check,
+    status,
+    start,
+    stop,
+    restart,
+    signal,
+    health,
+    shutdown,
+    version,
+};
+
+struct CommandLine {
+    Verb verb = Verb::version;
+    std::string verb_name;
+    std::vector<std::string> selectors;
+    std::string signal_name;
+    int signal = 0;
+    bool json = false;
+    bool waits = true;
+    bool prints = false;
+    std::string config_path;  // "" = to be looked for
+    std::string socket_path;  // "" = to be looked for
+    RunOptions run;
+};
+
+// Help that was asked for (status 0, to stdout) or a wrong usage (status 2, to stderr).
+struct Message {
+    int status;
+    std::string text;
+};
+
+std::variant<CommandLine, Message> parse_command_line(const std::vector<std::string>& arguments);
+
+}  // namespace muster::client

@@ -1,0 +1,184 @@
+#include "client/control_verbs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "client/http_client.h"
+#include "client/json_reading.h"
+#include "client/table.h"
+#include "control/default_paths.h"
+#include "control/percent.h"
+
+namespace muster::client {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration patience = 10s;
+constexpr Duration waiting_patience = 10min;
+constexpr std::size_t at_once = 32;  // requests: the supervisor serves 64 connections
+
+Printed failed(const CommandLine& line, int status, const Error& error) {
+    std::string text = fmt::format("muster {}: {}\n", line.verb_name, error.message());
+    if (!error.hint().empty()) text += fmt::format("  {}\n", error.hint());
+    return {.status = status, .out = {}, .err = std::move(text)};
+}
+
+std::vector<std::string> candidates(const CommandLine& line) {
+    if (!line.socket_path.empty()) return {line.socket_path};
+    const char* named = std::getenv("MUSTER_CONTROL");
+    if (named != nullptr && named[0] != '\0') return {named};
+    return control::default_control_paths();
+}
+
+Result<HttpClient> reach(const CommandLine& line) {
+    std::vector<std::string> tried;
+    for (const std::string& path : candidates(line)) {
+        auto client = HttpClient::connect(path);
+        if (client) return client;
+        tried.push_back(client.error().message());
+    }
+    return Error{fmt::format("the supervisor cannot be reached; tried {}", joined(tried, ", ")),
+                 "is `muster run` running here, as this user? name its socket with -s PATH or "
+                 "$MUSTER_CONTROL"};
+}
+
+Result<HttpReply> ask(const CommandLine& line, std::string_view method, std::string_view target) {
+    auto client = reach(line);
+    if (!client) return client.error();
+    const Outcome sent = client->send(method, target);
+    if (!sent) return sent.error();
+    return client->receive(patience);
+}
+
+Error error_of(const HttpReply& reply) {
+    const Json json = parse_json(reply.body);
+    const Json& error = member(json, "error");
+    const std::string message = text_of(error, "message");
+    if (message.empty())
+        return Error{fmt::format("the supervisor answered with status {}", reply.status)};
+    return Error{message, text_of(error, "hint")};
+}
+
+Printed refused(const CommandLine& line, const HttpReply& reply) {
+    const Json json = parse_json(reply.body);
+    const bool is_unknown = text_of(member(json, "error"), "code") == "no_such_process";
+    return failed(line, is_unknown ? exit_no_such_process : exit_failed, error_of(reply));
+}
+
+std::string target_of(const CommandLine& line, const std::string& selector) {
+    return fmt::format("/v1/processes/{}/{}{}", control::percent_encoded(selector), line.verb_name,
+                       line.verb != Verb::signal && line.waits ? "?wait=true" : "");
+}
+
+// Several answers as one.
+class Collected {
+public:
+    explicit Collected(const CommandLine& line) : line_(line) {}
+
+    void add(const Result<HttpReply>& reply) {
+        if (!reply) return add(failed(line_, exit_unreachable, reply.error()));
+        if (reply->status != 200) return add(refused(line_, *reply));
+        Json json = parse_json(reply->body);
+        for (Json& each : elements(json, "processes")) {
+            const bool is_ok = is_true(each, "ok");
+            if (!is_ok) printed_.status = std::max<int>(printed_.status, exit_failed);
+            std::string row = fmt::format("{}: {}", text_of(each, "process"), outcome(each));
+            std::string& to = is_ok ? printed_.out : printed_.err;
+            if (!line_.json) to += row + "\n";
+            all_.push_back(std::move(each));
+        }
+    }
+    void add(const Printed& other) {
+        printed_.status = std::max(printed_.status, other.status);
+        printed_.err += other.err;
+    }
+    Printed take() {
+        if (line_.json) printed_.out = to_text(Json{{"processes", std::move(all_)}}) + "\n";
+        return std::move(printed_);
+    }
+
+private:
+    static std::string outcome(const Json& each) {
+        const std::string state = text_of(each, "state");
+        const std::string message = text_of(each, "message");
+        if (message.empty()) return state;
+        return state.empty() ? message : fmt::format("{} ({})", message, state);
+    }
+
+    const CommandLine& line_;
+    Printed printed_;
+    Json all_ = Json::array();
+};
+
+// All are asked at the same time: two that take 20 s to stop are not 40 s.
+Printed act(const CommandLine& line) {
+    const std::string body =
+        line.verb == Verb::signal ? to_text(Json{{"signal", signal_name(line.signal)}}) : "";
+    const Duration limit = line.verb != Verb::signal && line.waits ? waiting_patience : patience;
+    Collected collected{line};
+    for (std::size_t first = 0; first < line.selectors.size(); first += at_once) {
+        const std::size_t end = std::min(first + at_once, line.selectors.size());
+        std::vector<HttpClient> clients;
+        for (std::size_t i = first; i < end; ++i) {
+            auto client = reach(line);
+            if (!client) return failed(line, exit_unreachable, client.error());
+            const Outcome sent = client->send("POST", target_of(line, line.selectors[i]), body);
+            if (!sent) return failed(line, exit_unreachable, sent.error());
+            clients.push_back(std::move(*client));
+        }
+        for (HttpClient& client : clients) collected.add(client.receive(limit));
+    }
+    return collected.take();
+}
+
+// For probes: nothing but 0 and 1.
+Printed health(const CommandLine& line) {
+    const auto reply = ask(line, "GET", "/readyz");
+    if (!reply) return failed(line, exit_failed, reply.error());
+    if (reply->status != 200) return failed(line, exit_failed, error_of(*reply));
+    return {.status = exit_done, .out = "ready\n", .err = {}};
+}
+
+Printed shutdown(const CommandLine& line) {
+    const auto reply = ask(line, "POST", "/v1/shutdown");
+    if (!reply) return failed(line, exit_unreachable, reply.error());
+    if (reply->status != 200) return refused(line, *reply);
+    return {.status = exit_done, .out = "shutting down\n", .err = {}};
+}
+
+Printed status(const CommandLine& line) {
+    const auto reply = ask(line, "GET", "/v1/status");
+    if (!reply) return failed(line, exit_unreachable, reply.error());
+    if (reply->status != 200) return refused(line, *reply);
+    return show_status(line, reply->body, wants_colour());
+}
+
+}  // namespace
+
+Printed control_verb(const CommandLine& line) {
+    switch (line.verb) {
+        case Verb::status:
+            return status(line);
+        case Verb::start:
+        case Verb::stop:
+        case Verb::restart:
+        case Verb::signal:
+            return act(line);
+        case Verb::health:
+            return health(line);
+        case Verb::shutdown:
+            return shutdown(line);
+        case Verb::run:
+        case Verb::check:
+        case Verb::version:
+            break;
+    }
+    return failed(line, exit_usage, Error{"needs no supervisor"});
+}
+
+}  // namespace muster::client

@@ -1,0 +1,148 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/text.h"
+#include "client/control_verbs.h"
+#include "client/json_reading.h"
+#include "client/table.h"
+
+namespace muster::client {
+
+namespace {
+
+Colour colour_of(std::string_view state) {
+    if (state == "RUNNING") return Colour::good;
+    if (state == "FATAL") return Colour::bad;
+    if (state == "STOPPED" || state == "EXITED") return Colour::dim;
+    return Colour::busy;
+}
+
+std::string whole_number(const Json& process, std::string_view key) {
+    const auto number = number_of(process, key);
+    return number ? fmt::format("{:.0f}", *number) : "-";
+}
+
+std::string duration(const Json& process, std::string_view key) {
+    const auto seconds = number_of(process, key);
+    if (!seconds) return "-";
+    return short_duration(
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seconds)));
+}
+
+std::string or_dash(std::string text) {
+    return text.empty() ? "-" : text;
+}
+
+std::string next_try(const Json& process) {
+    const std::string held = text_of(process, "held");
+    if (!held.empty()) return fmt::format("held: {}", held);
+    const std::string delay = duration(process, "next_try_in");
+    return delay == "-" ? delay : fmt::format("in {}", delay);
+}
+
+std::vector<Cell> row_of(const Json& process) {
+    const std::string state = text_of(process, "state");
+    return {{text_of(process, "id")},
+            {state, colour_of(state)},
+            {whole_number(process, "pid")},
+            {duration(process, "uptime")},
+            {whole_number(process, "restarts")},
+            {or_dash(text_of(process, "name"))},
+            {or_dash(text_of(process, "health"))},
+            {next_try(process)}};
+}
+
+// What concerns all processes, under the table.
+std::string remarks(const Json& json) {
+    std::string text;
+    if (text_of(member(json, "supervisor"), "state") == "shutting_down") text += "shutting down\n";
+    const Json& redis = member(json, "redis");
+    if (text_of(redis, "state") != "away") return text;
+    const std::string why = text_of(redis, "error");
+    text += why.empty() ? "Redis is away" : fmt::format("Redis is away: {}", why);
+    const auto debts = number_of(redis, "debts");
+    if (debts && *debts > 0) text += fmt::format("; {:.0f} deaths are still to be told", *debts);
+    return text + "\n";
+}
+
+bool is_selected(const std::vector<std::string>& selectors, const Json& process) {
+    return selectors.empty() ||
+           std::any_of(selectors.begin(), selectors.end(), [&](const std::string& selector) {
+               return selects(selector, text_of(process, "program"), text_of(process, "id"));
+           });
+}
+
+// A selector that means nothing; "" = each means something.
+std::string unknown_selector(const std::vector<std::string>& selectors,
+                             const Json::array_t& processes) {
+    for (const std::string& selector : selectors) {
+        if (selector != "all" &&
+            std::none_of(processes.begin(), processes.end(),
+                         [&](const Json& process) { return is_selected({selector}, process); }))
+            return selector;
+    }
+    return {};
+}
+
+std::string no_such(const std::string& selector, const Json::array_t& processes) {
+    std::vector<std::string> names;
+    for (const Json& process : processes) {
+        names.push_back(text_of(process, "id"));
+        names.push_back(text_of(process, "program"));
+    }
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const std::string_view meant = nearest(selector, views);
+    std::string text = fmt::format("muster status: there is no process '{}'", selector);
+    text += meant.empty() ? "\n" : fmt::format("; did you mean {}?\n", meant);
+    return text;
+}
+
+}  // namespace
+
+bool selects(std::string_view selector, std::string_view program, std::string_view process) {
+    if (selector == "all" || selector == program || selector == process) return true;
+    const auto colon = selector.rfind(':');
+    if (colon == std::string_view::npos || selector.substr(0, colon) != program) return false;
+    const std::string_view which = selector.substr(colon + 1);
+    return which == "*" || which == process;
+}
+
+Printed show_status(const CommandLine& line, const std::string& body, bool with_colour) {
+    Json json = parse_json(body);
+    Json::array_t& processes = elements(json, "processes");
+    if (!json.is_object())
+        return {.status = exit_failed,
+                .out = {},
+                .err = "muster status: the answer is not what a supervisor says\n"};
+    const std::string unknown = unknown_selector(line.selectors, processes);
+    if (!unknown.empty())
+        return {.status = exit_no_such_process, .out = {}, .err = no_such(unknown, processes)};
+    Json::array_t chosen;
+    for (Json& each : processes) {
+        if (is_selected(line.selectors, each)) chosen.push_back(std::move(each));
+    }
+    const bool all_run = std::all_of(chosen.begin(), chosen.end(), [](const Json& each) {
+        return text_of(each, "state") == "RUNNING";
+    });
+    Printed printed{.status = all_run ? exit_done : exit_not_running, .out = {}, .err = {}};
+    if (line.json) {
+        processes = std::move(chosen);
+        printed.out = to_text(json) + "\n";
+        return printed;
+    }
+    std::vector<std::vector<Cell>> rows{{{"PROCESS"},
+                                         {"STATE"},
+                                         {"PID"},
+                                         {"UPTIME"},
+                                         {"RESTARTS"},
+                                         {"NAME"},
+                                         {"HEALTH"},
+                                         {"NEXT TRY"}}};
+    for (const Json& each : chosen) rows.push_back(row_of(each));
+    printed.out = table(rows, with_colour) + remarks(json);
+    return printed;
+}
+
+}  // namespace muster::client

@@ -1,0 +1,338 @@
+#include "control/json_routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+
+#include "base/text.h"
+#include "control/json_writer.h"
+#include "control/percent.h"
+
+namespace muster::control {
+
+namespace {
+
+using Respond = HttpServer::Respond;
+
+constexpr std::string_view known_routes =
+    "GET /v1/status, /v1/processes, /v1/processes/ID, /livez, /readyz; POST "
+    "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
+
+void write_optional(JsonWriter& json, std::string_view key, std::string_view value) {
+    json.key(key);
+    value.empty() ? json.null() : json.string(value);
+}
+
+void write_optional(JsonWriter& json, std::string_view key, const std::optional<Duration>& value) {
+    json.key(key);
+    value ? json.seconds(*value) : json.null();
+}
+
+void write_last_exit(JsonWriter& json, const LastExit* last) {
+    json.key("last_exit");
+    if (last == nullptr) return json.null();
+    json.begin_object();
+    json.key(last->by_signal ? "signal" : "code");
+    json.number(last->number);
+    json.key("at");
+    json.string(format_wall_time(last->at));
+    json.key("reason");
+    json.string(last->reason);
+    json.end_object();
+}
+
+void write_process(JsonWriter& json, const ProcessView& process) {
+    json.begin_object();
+    json.key("id");
+    json.string(process.id);
+    json.key("program");
+    json.string(process.program);
+    json.key("index");
+    json.number(process.index);
+    json.key("state");
+    json.string(process.state);
+    json.key("pid");
+    process.pid ? json.number(*process.pid) : json.null();
+    write_optional(json, "name", process.name);
+    json.key("incarnation");
+    process.incarnation > 0 ? json.number(process.incarnation) : json.null();
+    json.key("started_at");
+    process.started_at ? json.string(format_wall_time(*process.started_at)) : json.null();
+    write_optional(json, "uptime", process.uptime);
+    json.key("restarts");
+    json.number(process.restarts);
+    json.key("failures");
+    json.number(process.failures);
+    write_optional(json, "next_try_in", process.next_try_in);
+    json.key("health");
+    json.string("unknown");
+    json.key("ready");
+    process.ready ? json.boolean(*process.ready) : json.null();
+    write_optional(json, "held", process.held);
+    write_last_exit(json, process.last_exit);
+    json.end_object();
+}
+
+void write_processes(JsonWriter& json, const Backend& backend) {
+    json.key("processes");
+    json.begin_array();
+    backend.each_process([&](const ProcessView& process) { write_process(json, process); });
+    json.end_array();
+}
+
+Response processes(const Backend& backend) {
+    JsonWriter json;
+    json.begin_object();
+    write_processes(json, backend);
+    json.end_object();
+    return {.body = json.take()};
+}
+
+Response one_process(const Backend& backend, const std::string& id) {
+    JsonWriter json;
+    bool found = false;
+    backend.each_process([&](const ProcessView& process) {
+        if (process.id != id || found) return;
+        found = true;
+        write_process(json, process);
+    });
+    if (found) return {.body = json.take()};
+    return error_response(404, "no_such_process", fmt::format("there is no process '{}'", id),
+                          "GET /v1/processes names all");
+}
+
+Response status(const Backend& backend) {
+    const SupervisorView view = backend.supervisor();
+    JsonWriter json;
+    json.begin_object();
+    json.key("supervisor");
+    json.begin_object();
+    json.key("version");
+    json.string(MUSTER_VERSION);
+    json.key("instance");
+    json.string(view.instance);
+    json.key("service");
+    json.string(view.service);
+    json.key("host");
+    json.string(view.host);
+    json.key("pid");
+    json.number(view.pid);
+    json.key("started_at");
+    json.string(format_wall_time(view.started_at));
+    json.key("state");
+    json.string(view.state);
+    write_optional(json, "config", view.config_path);
+    json.end_object();
+    json.key("redis");
+    json.begin_object();
+    json.key("state");
+    json.string(view.redis_state);
+    write_optional(json, "url", view.redis_url);
+    write_optional(json, "error", view.redis_error);
+    json.key("debts");
+    json.number(view.debts);
+    json.end_object();
+    write_processes(json, backend);
+    json.end_object();
+    return {.body = json.take()};
+}
+
+Response ready(const Backend& backend) {
+    const std::vector<std::string> missing = backend.not_ready();
+    JsonWriter json;
+    json.begin_object();
+    json.key("ready");
+    json.boolean(missing.empty());
+    json.key("not_ready");
+    json.begin_array();
+    for (const std::string& each : missing) json.string(each);
+    json.end_array();
+    if (!missing.empty()) {
+        json.key("error");
+        json.begin_object();
+        json.key("code");
+        json.string("not_ready");
+        json.key("message");
+        json.string(fmt::format("not ready: {}", joined(missing, ", ")));
+        json.key("hint");
+        json.string("");
+        json.end_object();
+    }
+    json.end_object();
+    return {.status = missing.empty() ? 200 : 503, .body = json.take()};
+}
+
+Response outcomes(const std::vector<VerbOutcome>& all) {
+    JsonWriter json;
+    json.begin_object();
+    json.key("processes");
+    json.begin_array();
+    for (const VerbOutcome& each : all) {
+        json.begin_object();
+        json.key("process");
+        json.string(each.process);
+        json.key("ok");
+        json.boolean(each.ok);
+        json.key("state");
+        json.string(each.state);
+        json.key("message");
+        json.string(each.message);
+        json.end_object();
+    }
+    json.end_array();
+    json.end_object();
+    return {.body = json.take()};
+}
+
+Response failure(const ApiError& error) {
+    return error_response(error.status, error.code, error.message, error.hint);
+}
+
+Response not_supported(std::string_view what) {
+    return error_response(501, "not_supported",
+                          fmt::format("{} is not supported in this version", what), known_routes);
+}
+
+Response not_found(std::string_view path) {
+    return error_response(404, "not_found", fmt::format("there is no {}", path), known_routes);
+}
+
+Response wrong_method(const Request& request, std::string_view allowed) {
+    Response response =
+        error_response(405, "method_not_allowed",
+                       fmt::format("{} does not answer {}", request.path, request.method),
+                       fmt::format("use {}", allowed));
+    response.allow = allowed;
+    return response;
+}
+
+bool contains(std::span<const std::string_view> words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// Of the contract, but not in this version.
+constexpr std::array<std::string_view, 11> later_paths{
+    "/v1/reload",   "/v1/logs", "/v1/events", "/v1/workers", "/v1/fleet",   "/v1/sweep",
+    "/v1/programs", "/metrics", "/RPC2",      "/logtail",    "/mainlogtail"};
+constexpr std::array<std::string_view, 4> later_verbs{"roll", "quiet", "resume", "why"};
+
+bool is_later_path(std::string_view path) {
+    return std::any_of(later_paths.begin(), later_paths.end(), [&](std::string_view later) {
+        return path.substr(0, later.size()) == later &&
+               (path.size() == later.size() || path[later.size()] == '/');
+    });
+}
+
+// The verbs' one parameter: "wait=true".
+std::optional<bool> parse_wait(std::string_view query) {
+    if (query.empty() || query == "wait=false" || query == "wait=0") return false;
+    if (query == "wait=true" || query == "wait=1") return true;
+    return std::nullopt;
+}
+
+Result<int> parse_signal(std::string_view body) {
+    const std::string hint = R"(send {"signal":"HUP"})";
+    const auto json = nlohmann::json::parse(body, nullptr, false);
+    if (!json.is_object()) return Error{"the body is not a JSON object", hint};
+    const auto signal = json.find("signal");
+    if (signal == json.end() || json.size() != 1)
+        return Error{"the body must have the key 'signal' and no other", hint};
+    int number = 0;
+    if (const auto* name = signal->get_ptr<const std::string*>())
+        number = signal_by_name(*name);
+    else if (const auto* given = signal->get_ptr<const nlohmann::json::number_integer_t*>())
+        number = *given > 0 && *given < NSIG ? static_cast<int>(*given) : 0;
+    if (number == 0)
+        return Error{
+            fmt::format("there is no signal {}",
+                        signal->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)),
+            hint};
+    return number;
+}
+
+void act(const Backend& backend,
+         const Request& request,
+         Verb verb,
+         const std::string& selector,
+         const Respond& respond) {
+    const auto wait = parse_wait(request.query);
+    if (!wait)
+        return respond(error_response(400, "bad_parameter",
+                                      fmt::format("'{}' is not understood", request.query),
+                                      "the only parameter is wait=true"));
+    const auto error =
+        backend.act(verb, selector, *wait,
+                    [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+    if (error) respond(failure(*error));
+}
+
+void signal(const Backend& backend,
+            const Request& request,
+            const std::string& selector,
+            const Respond& respond) {
+    const auto number = parse_signal(request.body);
+    if (!number)
+        return respond(
+            error_response(400, "bad_signal", number.error().message(), number.error().hint()));
+    const auto error =
+        backend.signal(selector, *number,
+                       [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+    if (error) respond(failure(*error));
+}
+
+// What follows "/v1/processes/".
+void process_route(const Backend& backend,
+                   const Request& request,
+                   std::string_view rest,
+                   const Respond& respond) {
+    const auto slash = rest.find('/');
+    const auto selector = percent_decoded(rest.substr(0, slash));
+    if (!selector || selector->empty())
+        return respond(error_response(400, "bad_selector", "the process's name cannot be read",
+                                      "percent-encode it: all, PROGRAM, PROCESS, PROGRAM:*"));
+    if (slash == std::string_view::npos) {
+        if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+        return respond(one_process(backend, *selector));
+    }
+    const std::string_view verb = rest.substr(slash + 1);
+    if (contains(later_verbs, verb)) return respond(not_supported(verb));
+    const bool is_signal = verb == "signal";
+    if (!is_signal && verb != "start" && verb != "stop" && verb != "restart")
+        return respond(not_found(request.path));
+    if (request.method != "POST") return respond(wrong_method(request, "POST"));
+    if (is_signal) return signal(backend, request, *selector, respond);
+    const Verb which = verb == "start" ? Verb::start : verb == "stop" ? Verb::stop : Verb::restart;
+    act(backend, request, which, *selector, respond);
+}
+
+}  // namespace
+
+void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respond) const {
+    const std::string_view path = request.path;
+    constexpr std::string_view processes_path = "/v1/processes/";
+    if (path.substr(0, processes_path.size()) == processes_path)
+        return process_route(backend_, request, path.substr(processes_path.size()), respond);
+    if (path == "/v1/shutdown") {
+        if (request.method != "POST") return respond(wrong_method(request, "POST"));
+        // The answer first: the shutdown may end the connection.
+        respond({.body = R"({"shutting_down":true})"});
+        return backend_.shutdown();
+    }
+    const bool is_processes = path == "/v1/processes";
+    const bool is_status = path == "/v1/status";
+    const bool is_ready = path == "/readyz";
+    if (!is_processes && !is_status && !is_ready && path != "/livez")
+        return respond(is_later_path(path) ? not_supported(path) : not_found(path));
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (is_processes) return respond(processes(backend_));
+    if (is_status) return respond(status(backend_));
+    if (is_ready) return respond(ready(backend_));
+    respond({.body = R"({"live":true})"});
+}
+
+}  // namespace muster::control

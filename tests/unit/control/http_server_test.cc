@@ -1,0 +1,279 @@
+#include "control/http_server.h"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "rig.h"
+
+using namespace muster;
+using namespace muster::control;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Answers with what it heard.
+void echo(const Request& request, const HttpServer::Respond& respond) {
+    respond({.body = request.method + " " + request.path + " " + request.query + " " + request.body,
+             .content_type = "text/plain"});
+}
+
+const std::string get = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+
+// A server whose handler must not be asked.
+struct Guarded {
+    explicit Guarded(HttpLimits limits = {})
+        : rig(
+              [this](const Request& request, const HttpServer::Respond& respond) {
+                  ++asked;
+                  echo(request, respond);
+              },
+              limits) {}
+    int asked = 0;
+    Rig rig;
+};
+
+bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a request is answered and the connection is kept") {
+    Rig rig{echo};
+    const auto client = rig.ask("POST /a%20b?wait=true HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc");
+    CHECK(client->status() == 200);
+    CHECK(client->bodies() == std::vector<std::string>{"POST /a%20b wait=true abc"});
+    CHECK(has(client->received(), "Connection: keep-alive"));
+    client->send(get);
+    CHECK(rig.until([&] { return client->answers() == 2; }));
+    CHECK(!client->is_closed());
+}
+
+TEST_CASE("a client that asks for it, or speaks HTTP/1.0, is closed after the answer") {
+    Rig rig{echo};
+    for (const std::string_view request :
+         {"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"}) {
+        const auto client = rig.ask(request);
+        CHECK(client->status() == 200);
+        CHECK(rig.until([&] { return client->is_closed(); }));
+        CHECK(has(client->received(), "Connection: close"));
+    }
+    CHECK(rig.until([&] { return rig.server.connections() == 0; }));
+}
+
+TEST_CASE("HEAD gets the head of what GET gets") {
+    Rig rig{echo};
+    const auto client = rig.connect();
+    client->send("HEAD /x HTTP/1.1\r\n\r\n");
+    CHECK(rig.until([&] { return has(client->received(), "\r\n\r\n"); }));
+    CHECK(has(client->received(), "Content-Length: 8\r\n"));
+    CHECK(!has(client->received(), "GET /x"));
+}
+
+TEST_CASE("pipelined requests are answered in order, one at a time") {
+    std::vector<HttpServer::Respond> waiting;
+    std::vector<std::string> asked;
+    Rig rig{[&](const Request& request, const HttpServer::Respond& respond) {
+        asked.push_back(request.path);
+        waiting.push_back(respond);
+    }};
+    const auto client = rig.connect();
+    client->send("GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\r\n" +
+                 get);
+    REQUIRE(rig.until([&] { return waiting.size() == 1; }));
+    CHECK(asked.size() == 1);
+    waiting[0]({.body = "one"});
+    REQUIRE(rig.until([&] { return waiting.size() == 2; }));
+    waiting[0]({.body = "again"});  // a second answer to the same request is nobody's
+    waiting[1]({.body = "two"});
+    REQUIRE(rig.until([&] { return waiting.size() == 3; }));
+    waiting[2]({.body = "three"});
+    CHECK(rig.until([&] { return client->answers() == 3; }));
+    CHECK(client->bodies() == std::vector<std::string>{"one", "two", "three"});
+    CHECK(asked == std::vector<std::string>{"/1", "/2", "/x"});
+}
+
+TEST_CASE("thousands of pipelined requests need no deep stack") {
+    Rig rig{echo};
+    const auto client = rig.connect();
+    std::string many;
+    for (int i = 0; i < 3000; ++i) many += "GET / HTTP/1.1\r\n\r\n";
+    client->send(many);
+    CHECK(rig.until([&] { return client->answers() == 3000; }));
+}
+
+TEST_CASE("a request may come byte by byte, and chunked") {
+    Rig rig{echo};
+    const auto client = rig.connect();
+    const std::string request =
+        "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    for (const char byte : request) {
+        client->send(std::string_view(&byte, 1));
+        rig.until([turns = 0]() mutable { return turns++ > 0; });
+    }
+    CHECK(rig.until([&] { return client->answers() == 1; }));
+    CHECK(client->bodies()[0] == "POST /x  abcde");
+}
+
+TEST_CASE("a client that waits for leave to send its body gets it") {
+    Rig rig{echo};
+    const auto client = rig.connect();
+    client->send("POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    CHECK(rig.until([&] { return has(client->received(), "100 Continue\r\n\r\n"); }));
+    client->send("ok");
+    CHECK(rig.until([&] { return has(client->received(), "POST /x  ok"); }));
+}
+
+TEST_CASE("I11: what is malformed gets a 400 and changes nothing") {
+    for (const std::string& bytes : std::vector<std::string>{
+             "nonsense\r\n\r\n",
+             "GET / HTTP/9.9\r\n\r\n",
+             "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+             "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+             "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+             "GET http://a/ HTTP/1.1\r\n\r\n",
+             "\x16\x03\x01\x02 TLS hello\r\n\r\n",
+             std::string("GET /\0 HTTP/1.1\r\n\r\n", 19),
+         }) {
+        CAPTURE(bytes);
+        Guarded guarded;
+        const auto client = guarded.rig.ask(bytes);
+        CHECK(client->status() == 400);
+        CHECK(has(client->received(), R"({"error":{"code":"malformed_request","message":")"));
+        client->end();
+        CHECK(guarded.rig.until([&] { return client->is_closed(); }));
+        CHECK(guarded.asked == 0);
+    }
+}
+
+TEST_CASE("I11: what is too large gets a 431 or 413") {
+    Guarded guarded;
+    Rig& rig = guarded.rig;
+    const auto long_head = rig.ask("GET / HTTP/1.1\r\nX: " + std::string(17'000, 'x'));
+    CHECK(long_head->status() == 431);
+    const auto long_line = rig.ask("GET /" + std::string(17'000, 'x'));
+    CHECK(long_line->status() == 431);
+    const auto announced = rig.ask("POST / HTTP/1.1\r\nContent-Length: 65537\r\n\r\n");
+    CHECK(announced->status() == 413);
+    const auto huge = rig.ask("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n");
+    CHECK((huge->status() == 413 || huge->status() == 400));
+    std::string chunks = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (int i = 0; i < 9; ++i) chunks += "2000\r\n" + std::string(0x2000, 'x') + "\r\n";
+    const auto chunked = rig.ask(chunks);
+    CHECK(chunked->status() == 413);
+    const auto extension = rig.ask("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+                                   std::string(17'000, 'x'));
+    CHECK(extension->status() == 431);
+    CHECK(guarded.asked == 0);
+    const auto most =
+        rig.ask("POST / HTTP/1.1\r\nContent-Length: 65536\r\n\r\n" + std::string(65536, 'x'));
+    CHECK(most->status() == 200);
+}
+
+TEST_CASE("I11: a client that is too slow gets a 408") {
+    Guarded guarded{{.request_time = 30ms}};
+    const auto slow = guarded.rig.ask("GET / HTTP/1.1\r\n");
+    CHECK(slow->status() == 408);
+    const auto silent = guarded.rig.ask("");
+    CHECK(silent->status() == 408);
+    const auto half = guarded.rig.ask("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc");
+    CHECK(half->status() == 408);
+    CHECK(guarded.asked == 0);
+}
+
+TEST_CASE("a kept connection that is not used is closed without a word") {
+    Guarded guarded{{.idle_time = 20ms}};
+    const auto client = guarded.rig.ask(get);
+    CHECK(guarded.rig.until([&] { return client->is_closed(); }));
+    CHECK(client->answers() == 1);
+}
+
+TEST_CASE("I11: a client that has closed its half is answered") {
+    std::vector<HttpServer::Respond> waiting;
+    Rig rig{
+        [&](const Request&, const HttpServer::Respond& respond) { waiting.push_back(respond); }};
+    const auto client = rig.connect();
+    client->send(get + get);
+    client->end();
+    REQUIRE(rig.until([&] { return waiting.size() == 1; }));
+    waiting[0]({.body = "1"});
+    REQUIRE(rig.until([&] { return waiting.size() == 2; }));
+    waiting[1]({.body = "2"});
+    CHECK(rig.until([&] { return client->is_closed(); }));
+    CHECK(client->bodies() == std::vector<std::string>{"1", "2"});
+    CHECK(rig.until([&] { return rig.server.connections() == 0; }));
+}
+
+TEST_CASE("I11: a request that ends in its middle gets a 400, none at all gets nothing") {
+    Guarded guarded;
+    for (const std::string_view part :
+         {"GET / HT", "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nab"}) {
+        const auto client = guarded.rig.connect();
+        client->send(part);
+        client->end();
+        CHECK(guarded.rig.until([&] { return client->is_closed(); }));
+        CHECK(client->status() == 400);
+    }
+    const auto nothing = guarded.rig.connect();
+    nothing->end();
+    CHECK(guarded.rig.until([&] { return nothing->is_closed(); }));
+    CHECK(nothing->received().empty());
+    CHECK(guarded.asked == 0);
+}
+
+TEST_CASE("an answer for a connection that is gone is dropped") {
+    std::optional<HttpServer::Respond> late;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) { late = respond; }};
+    {
+        const auto client = rig.connect();
+        client->send(get);
+        REQUIRE(rig.until([&] { return late.has_value(); }));
+    }
+    (*late)({.body = "anybody?"});
+    CHECK(rig.until([&] { return rig.server.connections() == 0; }));
+    (*late)({.body = "nobody"});
+    CHECK(rig.ask(get)->answers() == 0);  // the server lives; its handler keeps this one waiting
+}
+
+TEST_CASE("connections over the limit are told so; idle ones give way") {
+    std::vector<HttpServer::Respond> waiting;
+    Rig rig{[&](const Request& request, const HttpServer::Respond& respond) {
+                request.path == "/x" ? waiting.push_back(respond) : echo(request, respond);
+            },
+            {.connections = 2}};
+    const auto first = rig.ask("GET /idle HTTP/1.1\r\n\r\n");
+    const auto second = rig.connect();
+    second->send(get);
+    REQUIRE(rig.until([&] { return waiting.size() == 1; }));
+    const auto third = rig.connect();
+    third->send(get);
+    REQUIRE(rig.until([&] { return waiting.size() == 2; }));
+    CHECK(rig.until([&] { return first->is_closed(); }));
+    const auto fourth = rig.ask(get);
+    CHECK(fourth->status() == 503);
+    CHECK(has(fourth->received(), "too_many_connections"));
+    waiting[0]({.body = "served"});
+    CHECK(rig.until([&] { return second->answers() == 1; }));
+}
+
+TEST_CASE("a client that does not read its answers holds up nobody, and gets them all later") {
+    const std::string body(200'000, 'x');
+    int asked = 0;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) {
+        ++asked;
+        respond({.body = body});
+    }};
+    const auto client = rig.connect();
+    client->read_no_more();
+    std::string many;
+    for (int i = 0; i < 20; ++i) many += get;
+    client->send(many);
+    CHECK(rig.until([&] { return asked >= 1; }));
+    CHECK(rig.ask(get)->status() == 200);
+    CHECK(asked < 20);  // its next requests wait
+    client->read_again();
+    CHECK(rig.until([&] { return client->answers() == 20; }));
+    CHECK(client->bodies().back() == body);
+}
