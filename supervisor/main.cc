@@ -1,1 +1,83 @@
-int main() { return 0; }
+// Picks the role. As PID 1 the order of the first lines matters: no signal may be lost, no
+// descriptor of ours may become somebody's stdout.
+
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "child/pid1.h"
+#include "client/commands.h"
+#include "config/load.h"
+#include "daemon/supervisor.h"
+
+namespace {
+
+using namespace muster;
+
+int refused(const std::string& why) {
+    fmt::print(stderr, "muster: {}\n", why);
+    return client::exit_failed;
+}
+
+std::string sentence(const Error& error) {
+    return error.hint().empty() ? error.message() : error.message() + "; " + error.hint();
+}
+
+std::variant<daemon::Settings, int> settings_for(const client::RunOptions& options) {
+    daemon::Settings settings;
+    if (!options.command.empty()) {
+        const config::CommandLine line{options.command, options.registry, options.processes,
+                                       options.redis,   options.restart,  options.control};
+        auto config = config::from_command(line, config::process_environment());
+        if (!config) {
+            fmt::print(stderr, "muster: {}\n", sentence(config.error()));
+            return client::exit_usage;
+        }
+        settings.config = std::move(*config);
+        settings.is_plain = line.is_plain();
+    } else {
+        auto loaded = config::load_file(options.config_path, config::process_environment());
+        if (const auto* problems = std::get_if<std::vector<config::Problem>>(&loaded)) {
+            for (const config::Problem& problem : *problems)
+                fmt::print(stderr, "{}\n", config::describe(problem));
+            return client::exit_usage;
+        }
+        settings.config = std::move(std::get<config::Config>(loaded));
+        settings.config_path = options.config_path;
+    }
+    if (options.control) settings.config.supervisor.control = options.control;
+    ::malloc_trim(0);  // the file's tree is gone: its pages too
+    return settings;
+}
+
+int supervise(const client::RunOptions& options) {
+    const auto child_files = child::raise_file_limit();
+    auto spawner = child::Spawner::create(child_files);
+    if (!spawner) return refused(sentence(spawner.error()));
+    auto reaper = child::Reaper::create();
+    if (!reaper) return refused(sentence(reaper.error()));
+    auto settings = settings_for(options);
+    if (const int* status = std::get_if<int>(&settings)) return *status;
+    daemon::Supervisor supervisor{std::move(std::get<daemon::Settings>(settings)),
+                                  {std::move(*spawner), std::move(*reaper)}};
+    if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
+    return supervisor.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    muster::child::block_all_signals();
+    muster::child::open_closed_stdio();
+    return muster::client::run(argc, argv, [](const muster::client::RunOptions& options) {
+        if (auto adopted = muster::child::become_subreaper(); !adopted)
+            return refused(sentence(adopted.error()));
+        return muster::child::run_beside_leader([&options] { return supervise(options); });
+    });
+}

@@ -1,0 +1,379 @@
+#include "daemon/executor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <utility>
+
+#include "base/text.h"
+#include "config/expand.h"
+#include "daemon/env_file.h"
+#include "logs/child_output.h"
+
+extern char** environ;  // NOLINT(readability-redundant-declaration): not declared by every libc
+
+namespace muster::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration last_patience = 2s;  // of PID 1's end, for whoever ignores TERM
+
+std::uint64_t token_of(ProcessId process, Incarnation who) {
+    return std::uint64_t{process.value()} << 32 | who.value();
+}
+ProcessId process_of(std::uint64_t token) {
+    return ProcessId{static_cast<std::uint32_t>(token >> 32)};
+}
+Incarnation incarnation_of(std::uint64_t token) {
+    return Incarnation{static_cast<std::uint32_t>(token)};
+}
+
+child::Ending ending_of(core::Orphans orphans) {
+    switch (orphans) {
+        case core::Orphans::kill:
+            return child::Ending::kill;
+        case core::Orphans::wait:
+            return child::Ending::wait;
+        case core::Orphans::leave:
+            return child::Ending::leave;
+    }
+    return child::Ending::kill;
+}
+
+// The base without MUSTER_*: what our own supervisor told us is not for our children.
+std::vector<std::string> own_environment() {
+    std::vector<std::string> environment;
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        if (!std::string_view(*entry).starts_with("MUSTER_")) environment.emplace_back(*entry);
+    }
+    return environment;
+}
+
+// What a registry's key cannot hold, or a log line would quote, is replaced.
+std::string as_name(std::string text) {
+    for (char& c : text) {
+        if (c != child::pid_marker && (static_cast<unsigned char>(c) <= ' ' || c == 127)) c = '-';
+    }
+    return text;
+}
+
+std::string new_uuid() {  // version 4 (RFC 9562, 5.4), from the kernel's random source
+    std::string hex;
+    for (const char c : random_text(64)) {
+        if (c >= 'a' && c <= 'f') hex += c;
+        if (c >= '0' && c <= '9') hex += c;
+    }
+    if (hex.size() < 32) return new_uuid();
+    hex[12] = '4';
+    hex[16] = "89ab"[static_cast<unsigned char>(hex[16]) % 4];
+    return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                       hex.substr(16, 4), hex.substr(20, 12));
+}
+
+core::Exit exit_of(const child::ExitStatus& how) {
+    if (const auto* killed = std::get_if<child::Killed>(&how)) return {true, killed->signal};
+    return {false, std::get<child::Exited>(how).code};
+}
+
+}  // namespace
+
+Executor::Executor(loop::Loop& loop,
+                   Log& log,
+                   logs::OutputWriter& output,
+                   const config::Config& config,
+                   const core::Fleet& fleet,
+                   std::vector<ProcessParts>& parts,
+                   Tools tools,
+                   Post post)
+    : loop_(loop),
+      log_(log),
+      output_(output),
+      config_(config),
+      fleet_(fleet),
+      parts_(parts),
+      post_(std::move(post)),
+      spawner_(std::move(tools.spawner)),
+      reaper_(std::move(tools.reaper)),
+      families_(reaper_,
+                "MUSTER_INSTANCE",
+                [this](std::uint64_t token, bool somebody_is_left) {
+                    family_ended(token, somebody_is_left);
+                }),
+      family_timer_(loop, [this] { families_.pass(loop_.now()), arm_family_timer(); }) {}
+
+Outcome Executor::prepare(Surroundings surroundings) {
+    surroundings_ = std::move(surroundings);
+    environment_ = own_environment();
+    prepared_.resize(config_.programs.size());
+    for (std::size_t p = 0; p < config_.programs.size(); ++p) {
+        const config::Program& program = config_.programs[p];
+        if (!program.user.empty() || !program.group.empty()) {
+            auto identity = child::resolve_identity(program.user, program.group);
+            if (!identity) return identity.error().while_doing("program." + program.name);
+            prepared_[p].identity = std::make_unique<child::Identity>(std::move(*identity));
+        }
+        if (!program.env_file.empty()) {
+            auto values = read_env_file(program.env_file);
+            if (!values) return values.error().while_doing("program." + program.name);
+            prepared_[p].from_file = std::move(*values);
+        }
+    }
+    return Done{};
+}
+
+const config::Program& Executor::program_of(ProcessId process) const {
+    return config_.programs[fleet_.program_of(process).value()];
+}
+
+config::Placeholders Executor::placeholders(ProcessId process) const {
+    const ProcessParts& parts = parts_[process.value()];
+    config::Placeholders values;
+    values.name = parts.name;
+    values.program = program_of(process).name;
+    values.process = parts.id;
+    values.index = std::to_string(parts.index);
+    values.host = surroundings_.host;
+    values.service = surroundings_.service;
+    values.instance = surroundings_.instance;
+    values.pid = std::string(1, child::pid_marker);
+    return values;
+}
+
+std::string Executor::new_name(ProcessId process) {
+    config::Placeholders values = placeholders(process);
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    values.time = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+    values.rand = random_text(10);
+    if (config::has_placeholder(program_of(process).name_template, "uuid"))
+        values.uuid = new_uuid();
+    return as_name(config::fill(program_of(process).name_template, values));
+}
+
+child::OutputTarget Executor::target_of(const config::Output& output,
+                                        const config::Placeholders& values,
+                                        Streams& streams,
+                                        std::optional<Error>& trouble) {
+    switch (output.kind) {
+        case config::OutputKind::inherit:
+            return child::Inherit{};
+        case config::OutputKind::null:
+            return child::Null{};
+        case config::OutputKind::forward: {
+            auto pipe = logs::make_pipe();
+            if (!pipe) {
+                trouble = pipe.error();
+                return child::Null{};
+            }
+            streams.captured.push_back(std::move(pipe->read));
+            streams.given.push_back(std::move(pipe->write));
+            break;
+        }
+        case config::OutputKind::file: {
+            auto file = logs::open_log_file(config::fill(output.path, values));
+            if (!file) {
+                trouble = file.error();
+                return child::Null{};
+            }
+            streams.given.push_back(std::move(*file));
+            break;
+        }
+    }
+    return child::ToFd{streams.given.back().get()};
+}
+
+child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
+    const config::Program& program = program_of(process);
+    const Prepared& prepared = prepared_[fleet_.program_of(process).value()];
+    const ProcessParts& parts = parts_[process.value()];
+    const config::Placeholders values = placeholders(process);
+    child::ChildSpec spec;
+    spec.argv.reserve(program.command.size());
+    for (const std::string& word : program.command) spec.argv.push_back(config::fill(word, values));
+    spec.environment.reserve(environment_.size() + program.environment.size() + 8);
+    for (const std::string& entry : environment_) {
+        const std::string key = entry.substr(0, entry.find('='));
+        if (!prepared.from_file.contains(key) && !program.environment.contains(key))
+            spec.environment.push_back(entry);
+    }
+    for (const auto& [key, value] : prepared.from_file) {
+        if (!program.environment.contains(key)) spec.environment.push_back(key + "=" + value);
+    }
+    for (const auto& [key, value] : program.environment) {
+        spec.environment.push_back(key + "=" + config::fill(value, values));
+    }
+    spec.environment.push_back("MUSTER_WORKER_NAME=" + parts.name);
+    spec.environment.push_back("MUSTER_PROGRAM=" + program.name);
+    spec.environment.push_back("MUSTER_INDEX=" + std::to_string(parts.index));
+    if (!surroundings_.control_path.empty())
+        spec.environment.push_back("MUSTER_CONTROL=" + surroundings_.control_path);
+    for (std::string& mark : marks(process, who)) spec.environment.push_back(std::move(mark));
+    spec.directory = config::fill(program.directory, values);
+    if (prepared.identity) spec.identity = *prepared.identity;
+    spec.umask = program.umask;
+    for (const config::Limit& limit : program.limits)
+        spec.limits.push_back({limit.resource, limit.soft, limit.hard});
+    spec.nice = program.nice;
+    spec.oom_score_adj = program.oom_score_adj;
+    spec.gets_our_stdin = surroundings_.child_gets_stdin;
+    return spec;
+}
+
+// By these a member of the family is known that has left the session.
+std::vector<std::string> Executor::marks(ProcessId process, Incarnation who) const {
+    return {"MUSTER_INSTANCE=" + surroundings_.instance,
+            "MUSTER_PROCESS=" + parts_[process.value()].id,
+            "MUSTER_INCARNATION=" + std::to_string(who.value())};
+}
+
+void Executor::spawn(ProcessId process, Incarnation who) {
+    ProcessParts& parts = parts_[process.value()];
+    const config::Program& program = program_of(process);
+    if (!program.policy.claims_name) parts.name = new_name(process);
+    child::ChildSpec spec = spec_of(process, who);
+    const config::Placeholders values = placeholders(process);
+    Streams streams;
+    std::optional<Error> trouble;
+    spec.stdout_to = target_of(program.stdout_to, values, streams, trouble);
+    spec.stderr_to = target_of(program.stderr_to, values, streams, trouble);
+    if (trouble)
+        return not_spawned(process, who, trouble->while_doing("starting " + parts.id), false);
+
+    child::ChildPlan plan{spec};
+    child::SpawnResult result = spawner_.spawn(plan);
+    if (const auto* failure = std::get_if<child::SpawnFailure>(&result)) {
+        return not_spawned(process, who, child::describe(*failure, parts.id),
+                           failure->is_nobodys_fault);
+    }
+    parts.child = std::move(std::get<child::Child>(result));
+    parts.leader = parts.child->pid;
+    parts.name = child::with_pid(parts.name, parts.child->pid);
+    parts.spawned_at =
+        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    parts.spawned_since = loop_.now();
+    parts.trouble.clear();
+    reaper_.watch(parts.child->pid, parts.child->pidfd.get(), token_of(process, who));
+    for (UniqueFd& pipe : streams.captured) capture(parts.id, std::move(pipe));
+    post_({process, core::Spawned{who}});
+}
+
+void Executor::not_spawned(ProcessId process,
+                           Incarnation who,
+                           const Error& error,
+                           bool is_nobodys_fault) {
+    ProcessParts& parts = parts_[process.value()];
+    parts.leader.reset();
+    parts.trouble = error.message() + (error.hint().empty() ? "" : "; " + error.hint());
+    post_({process, core::SpawnFailed{who, is_nobodys_fault}});
+}
+
+void Executor::capture(const std::string& id, UniqueFd pipe) {
+    captures_.emplace_back();
+    const auto at = std::prev(captures_.end());
+    *at = std::make_unique<logs::Capture>(loop_, output_, id + " | ", std::move(pipe),
+                                          [this, at] { captures_.erase(at); });
+}
+
+Outcome Executor::send(ProcessId process, SignalNumber signal) {
+    const ProcessParts& parts = parts_[process.value()];
+    if (!parts.child) return Error{fmt::format("{} has no running child to signal", parts.id)};
+    return child::send_signal(*parts.child, signal);
+}
+
+Outcome Executor::send_stop(ProcessId process, SignalNumber signal) {
+    const ProcessParts& parts = parts_[process.value()];
+    if (!parts.child) return Error{fmt::format("{} has no running child to stop", parts.id)};
+    return child::send_stop_signal(*parts.child, signal);
+}
+
+void Executor::reap() {
+    reaper_.reap([this](std::uint64_t token, Pid, child::ExitStatus how) { died(token, how); },
+                 [this](Pid pid, child::ExitStatus how) {
+                     log_.debug("orphan-reaped", {{"pid", std::to_string(pid.value())},
+                                                  {"status", child::describe(how)}});
+                     families_.orphan_gone(pid, loop_.now());
+                 });
+    arm_family_timer();
+}
+
+void Executor::died(std::uint64_t token, const child::ExitStatus& how) {
+    const ProcessId process = process_of(token);
+    ProcessParts& parts = parts_[process.value()];
+    parts.child.reset();
+    parts.probe.reset();
+    const core::Exit exit = exit_of(how);
+    if (!parts.last_exit) parts.last_exit = std::make_unique<control::LastExit>();
+    parts.last_exit->by_signal = exit.by_signal;
+    parts.last_exit->number = exit.number;
+    parts.last_exit->at =
+        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    parts.last_exit->reason = child::describe(how);
+    parts.trouble = parts.last_exit->reason;
+    post_({process, core::ChildExited{incarnation_of(token), exit}});
+}
+
+void Executor::end_family(ProcessId process, Incarnation who) {
+    const ProcessParts& parts = parts_[process.value()];
+    if (!parts.leader) return post_({process, core::FamilyEnded{who, false}});
+    families_.end({token_of(process, who), *parts.leader, marks(process, who)},
+                  ending_of(program_of(process).policy.orphans), loop_.now());
+    arm_family_timer();
+}
+
+void Executor::hasten_families() {
+    for (std::uint32_t i = 0; i < parts_.size(); ++i) {
+        families_.hasten(token_of(ProcessId{i}, fleet_.machine(ProcessId{i}).incarnation()),
+                         loop_.now());
+    }
+    arm_family_timer();
+}
+
+void Executor::family_ended(std::uint64_t token, bool somebody_is_left) {
+    const ProcessId process = process_of(token);
+    if (somebody_is_left) {
+        log_.warn(
+            "left-behind",
+            {{"process", parts_[process.value()].id},
+             {"hint",
+              "orphans = \"leave\": its job and its registration are left to the job system"}});
+    }
+    post_({process, core::FamilyEnded{incarnation_of(token), somebody_is_left}});
+}
+
+void Executor::arm_family_timer() {
+    if (const auto next = families_.next_deadline())
+        family_timer_.arm(*next);
+    else
+        family_timer_.disarm();
+}
+
+void Executor::end_everybody() {
+    reap();
+    if (::getpid() != 1) return;
+    ::kill(-1, SIGTERM);
+    ::kill(-1, SIGCONT);
+    const TimePoint deadline = loop_.now() + last_patience;
+    const timespec moment{0, 20'000'000};
+    sigset_t child_signal;
+    sigemptyset(&child_signal);
+    sigaddset(&child_signal, SIGCHLD);
+    for (;;) {  // the loop is over: nobody is served any more
+        const pid_t reaped = ::waitpid(-1, nullptr, WNOHANG);
+        if (reaped < 0 && errno == ECHILD) return;
+        if (reaped > 0) continue;
+        if (loop_.now() >= deadline) break;
+        ::sigtimedwait(&child_signal, nullptr, &moment);
+    }
+    ::kill(-1, SIGKILL);
+    while (::waitpid(-1, nullptr, 0) > 0) {
+    }
+}
+
+}  // namespace muster::daemon

@@ -1,0 +1,116 @@
+#pragma once
+// Turns the core's orders about children into deeds, and what comes of them at once into events.
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "child/family.h"
+#include "child/reaper.h"
+#include "child/spawn.h"
+#include "config/config.h"
+#include "config/expand.h"
+#include "core/events.h"
+#include "core/fleet.h"
+#include "daemon/process_parts.h"
+#include "logs/capture.h"
+#include "logs/output_writer.h"
+#include "loop/loop.h"
+#include "loop/timer.h"
+
+namespace muster::daemon {
+
+struct Surroundings {
+    std::string host;
+    std::string instance;
+    std::string service;
+    std::string control_path;  // "" = none
+    bool child_gets_stdin = false;
+};
+
+struct Tools {  // made first thing in main, while low descriptors are free
+    child::Spawner spawner;
+    child::Reaper reaper;
+};
+
+class Executor {
+public:
+    using Post = std::function<void(core::Event)>;
+    // All references outlive the executor.
+    Executor(loop::Loop& loop,
+             Log& log,
+             logs::OutputWriter& output,
+             const config::Config& config,
+             const core::Fleet& fleet,
+             std::vector<ProcessParts>& parts,
+             Tools tools,
+             Post post);
+    Executor(const Executor&) = delete;
+    Executor& operator=(const Executor&) = delete;
+
+    // Users, groups and environment, before the first child: what cannot be had is told with the
+    // program's name.
+    Outcome prepare(Surroundings surroundings);
+
+    // The name of a process's next life; {pid} stands in it as child::pid_marker until the spawn.
+    [[nodiscard]] std::string new_name(ProcessId process);
+    void spawn(ProcessId process, Incarnation who);
+    Outcome send(ProcessId process, SignalNumber signal);
+    Outcome send_stop(ProcessId process,
+                      SignalNumber signal);  // CONT follows, so that a stopped one hears it
+    void end_family(ProcessId process, Incarnation who);
+    void hasten_families();  // no more patience with what dead workers left behind
+
+    // On SIGCHLD: everybody who died, orphans too, in this turn (I2).
+    void reap();
+    // When the loop is over. As PID 1: whoever is still there gets TERM, a moment, and KILL.
+    void end_everybody();
+
+private:
+    struct Prepared {                               // of a program, made once
+        std::unique_ptr<child::Identity> identity;  // null: ours
+        std::map<std::string, std::string> from_file;
+    };
+    struct Streams {
+        std::vector<UniqueFd> given;     // for the child
+        std::vector<UniqueFd> captured;  // our ends
+    };
+
+    [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
+    [[nodiscard]] std::vector<std::string> marks(ProcessId process, Incarnation who) const;
+    [[nodiscard]] config::Placeholders placeholders(ProcessId process) const;
+    child::OutputTarget target_of(const config::Output& output,
+                                  const config::Placeholders& values,
+                                  Streams& streams,
+                                  std::optional<Error>& trouble);
+    void not_spawned(ProcessId process, Incarnation who, const Error& error, bool is_nobodys_fault);
+    void capture(const std::string& id, UniqueFd pipe);
+    void died(std::uint64_t token, const child::ExitStatus& how);
+    void family_ended(std::uint64_t token, bool somebody_is_left);
+    void arm_family_timer();
+    [[nodiscard]] const config::Program& program_of(ProcessId process) const;
+
+    loop::Loop& loop_;
+    Log& log_;
+    logs::OutputWriter& output_;
+    const config::Config& config_;
+    const core::Fleet& fleet_;
+    std::vector<ProcessParts>& parts_;
+    Post post_;
+    Surroundings surroundings_;
+    std::vector<std::string> environment_;  // ours, shared by all programs
+    std::vector<Prepared> prepared_;
+    child::Spawner spawner_;
+    child::Reaper reaper_;
+    child::Families families_;
+    std::list<std::unique_ptr<logs::Capture>> captures_;
+    loop::Timer family_timer_;
+};
+
+}  // namespace muster::daemon

@@ -1,0 +1,37 @@
+#pragma once
+// What belongs to one process beside the core's view of it: its child, its names, its checks.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/id.h"
+#include "base/time.h"
+#include "child/spawn.h"
+#include "control/api.h"
+#include "health/tcp.h"
+#include "registry/registry.h"
+
+namespace muster::daemon {
+
+struct ProcessParts {
+    std::string id;  // "shap" or "shap_00"
+    std::uint32_t index = 0;
+    std::optional<child::Child> child;
+    std::optional<Pid> leader;  // of the current or last incarnation: its family is found by it
+    std::string name;           // as given to the current or last incarnation
+    std::unique_ptr<registry::Registration>
+        registration;  // as the worker wrote it; null = not seen (yet)
+    std::unique_ptr<health::TcpProbe> probe;
+    WallTime spawned_at;
+    TimePoint spawned_since;
+    std::unique_ptr<control::LastExit> last_exit;
+    std::string trouble;  // why the last attempt failed, as a sentence; "" after a success
+
+    [[nodiscard]] const std::string& registered_name() const {
+        return registration ? registration->name : name;
+    }
+};
+
+}  // namespace muster::daemon

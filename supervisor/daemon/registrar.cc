@@ -1,0 +1,147 @@
+#include "daemon/registrar.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+
+namespace muster::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// A worker registers some 0.2 s after its spawn: looked for often at first, less often while it
+// takes its time.
+constexpr Duration first_look = 50ms;
+constexpr Duration rarest_look = 1s;
+
+const char* verdict_text(registry::Released::Verdict verdict) {
+    switch (verdict) {
+        case registry::Released::Verdict::removed:
+            return "removed";
+        case registry::Released::Verdict::nothing_there:
+            return "nothing-there";
+        case registry::Released::Verdict::zombie_removed:
+            return "scrap-removed";
+        case registry::Released::Verdict::mismatch:
+            return "mismatch";
+    }
+    return "?";
+}
+
+}  // namespace
+
+Registrar::Registrar(loop::Loop& loop,
+                     Log& log,
+                     redis::Url url,
+                     const config::Redis& settings,
+                     registry::RqOptions options,
+                     RegistrarEvents events)
+    : loop_(loop),
+      log_(log),
+      events_(std::move(events)),
+      client_(loop,
+              {std::move(url), settings.connect_timeout, settings.command_timeout},
+              [this](const redis::Client::State& state) { redis_changed(state); }),
+      rq_(client_, std::move(options)),
+      debts_(loop,
+             {[this](const registry::Release& release,
+                     std::function<void(Result<registry::Released>)> done) {
+                  rq_.release(release, std::move(done));
+              },
+              [this] { return client_.is_connected(); }},
+             [this](const registry::Release& release, const registry::Released& released) {
+                 paid(release, released);
+             }),
+      look_pause_(first_look),
+      look_timer_(loop, [this] { look(); }) {}
+
+std::string Registrar::trouble() const {
+    if (is_away()) return client_.state().why;
+    return debts_.count() > 0 ? debts_.last_error() : std::string{};
+}
+
+void Registrar::redis_changed(const redis::Client::State& state) {
+    if (state.connected) {
+        log_.info("redis-connected",
+                  {{"url", shown_url()}, {"debts", std::to_string(debts_.count())}});
+        debts_.pay_now();
+        if (!sought_.empty()) look_timer_.arm(loop_.now());
+    } else {
+        log_.warn("redis-away", {{"url", shown_url()}, {"reason", state.why}});
+    }
+    events_.redis_changed(!state.connected);
+}
+
+void Registrar::seek(registry::Sought sought) {
+    forget(sought.process);
+    sought_.push_back(std::move(sought));
+    look_pause_ = first_look;
+    if (!is_away()) look_timer_.arm(loop_.now() + look_pause_);
+}
+
+void Registrar::forget(ProcessId process) {
+    std::erase_if(sought_, [&](const registry::Sought& s) { return s.process == process; });
+    if (sought_.empty()) look_timer_.disarm();
+}
+
+// One call for all that are looked for. Nobody is looked for in a settled fleet, and then nothing
+// is asked.
+void Registrar::look() {
+    if (is_away() || is_looking_ || sought_.empty()) return;
+    is_looking_ = true;
+    rq_.look(sought_, lifeline_.guard([this](Result<std::vector<registry::Rq::Found>> result) {
+        looked(result);
+    }));
+}
+
+void Registrar::looked(const Result<std::vector<registry::Rq::Found>>& result) {
+    is_looking_ = false;
+    if (result) {
+        for (const auto& [sought, found] : *result) {
+            if (!found) continue;
+            const auto still = std::find_if(
+                sought_.begin(), sought_.end(), [&, &who = sought](const registry::Sought& s) {
+                    return s.process == who.process && s.incarnation == who.incarnation;
+                });
+            if (still == sought_.end()) continue;  // it died meanwhile
+            sought_.erase(still);
+            events_.registered(sought, *found);
+        }
+    }
+    if (sought_.empty() || is_away()) return;
+    look_timer_.arm(loop_.now() + look_pause_);
+    look_pause_ = std::min(look_pause_ + look_pause_ / 4, rarest_look);
+}
+
+void Registrar::claim(const registry::Claim& claim, std::function<void(Outcome)> done) {
+    rq_.claim(claim, [name = claim.name,
+                      done = std::move(done)](Result<registry::ClaimOutcome> result) {
+        if (!result)
+            return done(result.error().while_doing(fmt::format("claiming the name '{}'", name)));
+        if (result->claimed) return done(Done{});
+        const std::string who =
+            result->pid.empty()
+                ? fmt::format("another supervisor ({})", result->claimed_by)
+                : fmt::format("a worker with pid {} on {}", result->pid, result->hostname);
+        const std::string since = result->since.empty() ? std::string{} : " since " + result->since;
+        done(Error{fmt::format("the name '{}' is held by {}{}", name, who, since),
+                   "stop that worker, or put {rand} into the program's name"});
+    });
+}
+
+void Registrar::paid(const registry::Release& release, const registry::Released& released) {
+    const bool is_odd = released.verdict == registry::Released::Verdict::mismatch;
+    log_.write(is_odd ? LogLevel::warn : LogLevel::info, "released",
+               {{"name", release.registration ? release.registration->name : release.name},
+                {"pid", std::to_string(release.pid.value())},
+                {"verdict", verdict_text(released.verdict)},
+                {"handed_back", joined(released.handed_back, ",")},
+                {"detail", released.detail}});
+    events_.released(release);
+}
+
+}  // namespace muster::daemon

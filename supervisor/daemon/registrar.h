@@ -1,0 +1,73 @@
+#pragma once
+// Between the fleet and the job system's registry: who is registered, what must be told of a death,
+// whose name is claimed, and whether Redis is there at all. One connection, whatever the number of
+// workers.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "config/config.h"
+#include "loop/lifeline.h"
+#include "loop/loop.h"
+#include "loop/timer.h"
+#include "redis/client.h"
+#include "registry/debts.h"
+#include "registry/rq.h"
+
+namespace muster::daemon {
+
+struct RegistrarEvents {
+    std::function<void(const registry::Sought&, const registry::Registration&)> registered;
+    std::function<void(const registry::Release&)> released;  // the debt is paid
+    std::function<void(bool is_away)> redis_changed;
+};
+
+class Registrar {
+public:
+    Registrar(loop::Loop& loop,
+              Log& log,
+              redis::Url url,
+              const config::Redis& settings,
+              registry::RqOptions options,
+              RegistrarEvents events);
+    Registrar(const Registrar&) = delete;
+    Registrar& operator=(const Registrar&) = delete;
+
+    void start() { client_.start(); }
+    // Something that may be our Redis has just come up: do not sit out the pause before the next
+    // attempt.
+    void redis_may_be_back() { client_.try_now(); }
+
+    void seek(registry::Sought sought);  // until it is found or forgotten
+    void forget(ProcessId process);
+    void release(registry::Release release) { debts_.add(std::move(release)); }
+    void claim(const registry::Claim& claim, std::function<void(Outcome)> done);
+
+    [[nodiscard]] bool is_away() const { return !client_.is_connected(); }
+    [[nodiscard]] std::size_t debts() const { return debts_.count(); }
+    [[nodiscard]] const std::string& shown_url() const { return client_.url().shown; }
+    [[nodiscard]] std::string trouble() const;
+
+private:
+    void look();
+    void looked(const Result<std::vector<registry::Rq::Found>>& result);
+    void redis_changed(const redis::Client::State& state);
+    void paid(const registry::Release& release, const registry::Released& released);
+
+    loop::Loop& loop_;
+    Log& log_;
+    RegistrarEvents events_;
+    redis::Client client_;
+    registry::Rq rq_;
+    registry::Debts debts_;
+    std::vector<registry::Sought> sought_;
+    Duration look_pause_;
+    bool is_looking_ = false;
+    loop::Timer look_timer_;
+    loop::Lifeline lifeline_;
+};
+
+}  // namespace muster::daemon

@@ -1,0 +1,455 @@
+#include "daemon/supervisor.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <utility>
+
+#include "base/text.h"
+#include "config/expand.h"
+
+namespace muster::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration second_signal_hastens_after = 1s;  // spec, Signals to `muster run`
+constexpr Duration quit_patience = 1s;
+constexpr Duration debt_patience = 3s;    // of the shutdown, for deaths that are still to be told
+constexpr Duration output_patience = 1s;  // for a reader of our stdout
+
+std::string hostname() {
+    std::array<char, 256> buffer{};
+    if (::gethostname(buffer.data(), buffer.size() - 1) != 0) return "localhost";
+    return buffer.data();
+}
+
+WallTime wall_now() {
+    return std::chrono::time_point_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now());
+}
+
+std::vector<core::ProgramPlan> plans(const config::Config& config) {
+    std::vector<core::ProgramPlan> plans;
+    plans.reserve(config.programs.size());
+    for (const config::Program& program : config.programs) {
+        plans.push_back(
+            {program.name, program.policy, program.after, program.processes.value_or(1)});
+    }
+    return plans;
+}
+
+std::string exit_text(const core::Exit& exit) {
+    return exit.by_signal ? "signal:" + signal_name(exit.number)
+                          : fmt::format("exit:{}", exit.number);
+}
+
+const char* verb_of(core::State to) {
+    switch (to) {
+        case core::State::stopped:
+            return "stopped";
+        case core::State::starting:
+            return "starting";
+        case core::State::running:
+            return "started";
+        case core::State::backoff:
+            return "backed-off";
+        case core::State::stopping:
+            return "stopping";
+        case core::State::exited:
+            return "exited";
+        case core::State::fatal:
+            return "given-up";
+    }
+    return "?";
+}
+
+bool tells_of_an_exit(core::Cause cause) {
+    switch (cause) {
+        case core::Cause::exited_expected:
+        case core::Cause::exited_early:
+        case core::Cause::crashed:
+            return true;
+        case core::Cause::asked:
+        case core::Cause::pause_over:
+        case core::Cause::became_ready:
+        case core::Cause::spawn_failed:
+        case core::Cause::claim_refused:
+        case core::Cause::start_timed_out:
+        case core::Cause::gave_up:
+            return false;
+    }
+    return false;
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Settings settings, Tools tools)
+    : settings_(std::move(settings)),
+      host_(hostname()),
+      started_at_(wall_now()),
+      output_(loop_, STDOUT_FILENO),
+      log_(output_, settings_.config.supervisor.log_level),
+      fleet_(plans(settings_.config),
+             settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
+      executor_(loop_,
+                log_,
+                output_,
+                settings_.config,
+                fleet_,
+                parts_,
+                std::move(tools),
+                [this](core::Event event) { post(std::move(event)); }),
+      waits_(loop_, fleet_, parts_),
+      deadline_timer_(loop_, [this] { deadline(); }),
+      shutdown_timer_(loop_,
+                      [this] {
+                          if (stage_ == Stage::paying) return leave();
+                          hasten();
+                      }),
+      gate_timer_(loop_, [this] { open_gate(); }),
+      end_timer_(loop_,
+                 [this] {
+                     server_.reset();
+                     socket_.reset();
+                     output_.finish(output_patience);
+                     loop_.stop();
+                 }),
+      signals_(loop_,
+               {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT},
+               [this](int number) { signalled(number); }) {
+    if (settings_.config.supervisor.service.empty()) settings_.config.supervisor.service = host_;
+    instance_ =
+        fmt::format("{}-{}-{}", settings_.config.supervisor.service, host_, random_text(10));
+    if (::getrandom(&dice_state_, sizeof dice_state_, 0) != sizeof dice_state_)
+        dice_state_ = 0x9E3779B97F4A7C15ULL;
+    dice_state_ |= 1;
+    parts_.resize(fleet_.size());
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        const config::Program& program = settings_.config.programs[p];
+        for (std::uint32_t i = 0; i < fleet_.count_of(ProgramId{p}); ++i) {
+            ProcessParts& parts = parts_[fleet_.first_of(ProgramId{p}).value() + i];
+            parts.index = i;
+            parts.id = program.processes ? fmt::format("{}_{:02}", program.name, i) : program.name;
+        }
+    }
+}
+
+Supervisor::~Supervisor() = default;
+
+Outcome Supervisor::open() {
+    if (auto opened = open_control(); !opened) return opened;
+    if (auto ready =
+            executor_.prepare({host_, instance_, settings_.config.supervisor.service,
+                               socket_ ? socket_->path() : std::string{}, settings_.is_plain});
+        !ready) {
+        return ready;
+    }
+    if (!settings_.config.redis) return Done{};
+    auto url = redis::parse_url(settings_.config.redis->url);
+    if (!url) return url.error().while_doing("redis.url");
+    registry::RqOptions options{host_, instance_, settings_.config.redis->prefix, {}};
+    options.is_of_family = [](Pid registered, const registry::Sought& sought) {
+        return registered == sought.pid || ::getsid(registered.value()) == sought.pid.value();
+    };
+    registrar_ = std::make_unique<Registrar>(
+        loop_, log_, std::move(*url), *settings_.config.redis, std::move(options),
+        RegistrarEvents{[this](const registry::Sought& s, const registry::Registration& r) {
+                            registered(s, r);
+                        },
+                        [this](const registry::Release& release) { released(release); },
+                        [this](bool is_away) { redis_changed(is_away); }});
+    return Done{};
+}
+
+int Supervisor::run() {
+    if (!settings_.is_plain) {
+        log_.info("supervising", {{"version", MUSTER_VERSION},
+                                  {"instance", instance_},
+                                  {"pid", std::to_string(::getpid())},
+                                  {"processes", std::to_string(fleet_.size())},
+                                  {"control", socket_ ? socket_->path() : "none"}});
+    }
+    if (registrar_) {
+        fleet_.close_registry_gate();
+        gate_timer_.arm(loop_.now() + settings_.config.redis->wait);
+        registrar_->start();
+    }
+    fleet_.start_all(moment(), actions_);
+    drain();
+    loop_.run();
+    return status_;
+}
+
+core::Moment Supervisor::moment() {
+    dice_state_ ^= dice_state_ << 13;  // xorshift64: for jitter, nothing secret
+    dice_state_ ^= dice_state_ >> 7;
+    dice_state_ ^= dice_state_ << 17;
+    const double dice = static_cast<double>(dice_state_ >> 11) / 9007199254740992.0;  // 2^53
+    return {loop_.now(), dice, registrar_ && registrar_->is_away()};
+}
+
+void Supervisor::post(core::Event event) {
+    queue_.push_back(std::move(event));
+    if (!is_draining_) drain();
+}
+
+// Orders first, then news, and the telling last: a replacement never waits for the log line of the
+// death.
+void Supervisor::drain() {
+    if (is_draining_) return;
+    is_draining_ = true;
+    for (;;) {
+        if (!actions_.orders.empty()) {
+            const std::vector<core::Order> orders = std::exchange(actions_.orders, {});
+            for (const core::Order& order : orders) carry_out(order);
+        } else if (!queue_.empty()) {
+            const core::Event event = std::move(queue_.front());
+            queue_.pop_front();
+            fleet_.handle(event, moment(), actions_);
+        } else {
+            break;
+        }
+    }
+    is_draining_ = false;
+    if (fleet_.is_shutting_down())
+        enter_stopping("nothing is left to run, or what is essential is FATAL");
+    const std::vector<core::Transition> transitions = std::exchange(actions_.transitions, {});
+    for (const core::Transition& transition : transitions) tell(transition);
+    if (const auto next = fleet_.next_deadline())
+        deadline_timer_.arm(*next);
+    else
+        deadline_timer_.disarm();
+}
+
+void Supervisor::deadline() {
+    fleet_.fire_deadlines(moment(), actions_);
+    drain();
+}
+
+void Supervisor::carry_out(const core::Order& order) {
+    if (const auto* spawn = std::get_if<core::Spawn>(&order)) {
+        executor_.spawn(spawn->process, spawn->who);
+        watch(spawn->process, spawn->who);
+    } else if (const auto* signal = std::get_if<core::SendSignal>(&order)) {
+        // Gone already: its exit is on the way, and the step has nothing more to say.
+        if (auto sent = executor_.send_stop(signal->process, signal->signal); !sent) {
+            log_.debug("signal-not-sent", {{"process", parts_[signal->process.value()].id},
+                                           {"reason", sent.error().message()}});
+        }
+    } else if (const auto* end = std::get_if<core::EndFamily>(&order)) {
+        executor_.end_family(end->process, end->who);
+    } else if (const auto* release = std::get_if<core::ReleaseName>(&order)) {
+        release_name(release->process, release->who);
+    } else if (const auto* claim = std::get_if<core::ClaimName>(&order)) {
+        claim_name(claim->process, claim->who);
+    } else if (const auto* end_all = std::get_if<core::Finish>(&order)) {
+        finish(end_all->status);
+    }
+}
+
+// Right after a spawn: who will say that it is ready, and how will its registration be known?
+void Supervisor::watch(ProcessId id, Incarnation who) {
+    ProcessParts& parts = parts_[id.value()];
+    if (!parts.child) return;
+    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    if (const auto* tcp = std::get_if<config::ReadyTcp>(&program.ready)) {
+        if (auto address = health::parse_address(tcp->address)) {
+            parts.probe = std::make_unique<health::TcpProbe>(loop_, *address, [this, id, who] {
+                parts_[id.value()].probe.reset();
+                post({id, core::BecameReady{who}});
+            });
+        }
+    }
+    if (!registrar_ || program.registry == config::RegistryKind::none) return;
+    bool carries_name = false;
+    for (const std::string& word : program.command)
+        carries_name = carries_name || config::has_placeholder(word, "name");
+    registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at, !carries_name});
+}
+
+void Supervisor::registered(const registry::Sought& sought,
+                            const registry::Registration& registration) {
+    ProcessParts& parts = parts_[sought.process.value()];
+    if (!parts.child || fleet_.machine(sought.process).incarnation() != sought.incarnation) return;
+    parts.registration = std::make_unique<registry::Registration>(registration);
+    log_.info("registered", {{"program", fleet_.program_name(fleet_.program_of(sought.process))},
+                             {"process", parts.id},
+                             {"pid", std::to_string(sought.pid.value())},
+                             {"name", registration.name},
+                             {"queues", joined(registration.queues, ",")},
+                             {"version", registration.version}});
+    const config::Program& program =
+        settings_.config.programs[fleet_.program_of(sought.process).value()];
+    if (std::holds_alternative<config::ReadyRegistered>(program.ready)) {
+        post({sought.process, core::BecameReady{sought.incarnation}});
+    }
+}
+
+void Supervisor::release_name(ProcessId id, Incarnation who) {
+    ProcessParts& parts = parts_[id.value()];
+    if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
+    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    registrar_->forget(id);
+    registry::Release release{id,           who,
+                              parts.name,   *parts.leader,
+                              host_,        parts.spawned_at,
+                              std::nullopt, program.jobs == config::Jobs::hand_back};
+    if (parts.registration) release.registration = std::move(*parts.registration);
+    parts.registration.reset();
+    registrar_->release(std::move(release));
+}
+
+void Supervisor::released(const registry::Release& release) {
+    post({release.process, core::NameReleased{release.incarnation}});
+    if (stage_ == Stage::paying && registrar_->debts() == 0) leave();
+}
+
+void Supervisor::claim_name(ProcessId id, Incarnation who) {
+    ProcessParts& parts = parts_[id.value()];
+    parts.name = executor_.new_name(id);
+    registrar_->claim({id, parts.name}, [this, id, who](const Outcome& outcome) {
+        if (outcome) return post({id, core::NameClaimed{who}});
+        ProcessParts& refused = parts_[id.value()];
+        refused.trouble = outcome.error().message();
+        log_.warn("name-not-claimed", {{"process", refused.id},
+                                       {"reason", outcome.error().message()},
+                                       {"hint", outcome.error().hint()}});
+        post({id, core::ClaimRefused{who}});
+    });
+}
+
+void Supervisor::redis_changed(bool is_away) {
+    if (is_away) return;
+    open_gate();
+    fleet_.redis_is_back(moment());
+    drain();
+}
+
+void Supervisor::open_gate() {
+    gate_timer_.disarm();
+    if (registrar_ && registrar_->is_away()) {
+        log_.warn("starting-without-redis",
+                  {{"waited", format_duration(settings_.config.redis->wait)}});
+    }
+    fleet_.open_registry_gate(moment(), actions_);
+    drain();
+}
+
+// One event, one line; then whoever waits for it.
+void Supervisor::tell(const core::Transition& t) {
+    ProcessParts& parts = parts_[t.process.value()];
+    const std::string& program = fleet_.program_name(fleet_.program_of(t.process));
+    const bool after_exit = tells_of_an_exit(t.cause);
+    const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
+                                                           t.cause != core::Cause::exited_expected);
+    if (t.to == core::State::running && registrar_ && registrar_->is_away())
+        registrar_->redis_may_be_back();
+    if (!settings_.is_plain || is_trouble) {
+        const bool has_child = t.to == core::State::running || t.to == core::State::stopping;
+        log_.write(
+            t.to == core::State::fatal ? LogLevel::error
+            : is_trouble               ? LogLevel::warn
+                                       : LogLevel::info,
+            after_exit ? "exited" : verb_of(t.to),
+            {{"program", program},
+             {"process", parts.id},
+             {"pid",
+              has_child && parts.leader ? std::to_string(parts.leader->value()) : std::string{}},
+             {"name", has_child ? parts.registered_name() : std::string{}},
+             {"status", after_exit ? exit_text(t.exit) : std::string{}},
+             {"cause", cause_text(t.cause)},
+             {"next", after_exit || is_trouble ? core::state_name(t.to) : std::string{}},
+             {"pause", t.to == core::State::backoff ? format_seconds(t.pause) : std::string{}},
+             {"reason", is_trouble ? parts.trouble : std::string{}}});
+    }
+    waits_.shown(t);
+}
+
+void Supervisor::signalled(int number) {
+    switch (number) {
+        case SIGCHLD:
+            return executor_.reap();
+        case SIGTERM:
+        case SIGINT:
+            if (stage_ == Stage::running)
+                return begin_shutdown(false, number == SIGTERM ? "TERM" : "INT");
+            if (loop_.now() - shutdown_began_ > second_signal_hastens_after) {
+                log_.warn("shutdown-hastened", {{"signal", signal_name(number)}});
+                hasten();
+            }
+            return;
+        case SIGQUIT:
+            return begin_shutdown(true, "QUIT");
+        case SIGUSR1:
+            return log_status();
+        default:
+            log_.info("signal-ignored",
+                      {{"signal", signal_name(number)}, {"hint", "not supported in this version"}});
+    }
+}
+
+void Supervisor::log_status() {
+    each_process([this](const control::ProcessView& process) {
+        log_.info("status", {{"program", std::string(process.program)},
+                             {"process", std::string(process.id)},
+                             {"pid", process.pid ? std::to_string(*process.pid) : ""},
+                             {"name", std::string(process.name)},
+                             {"state", std::string(process.state)},
+                             {"uptime", process.uptime ? format_seconds(*process.uptime) : ""},
+                             {"restarts", std::to_string(process.restarts)},
+                             {"held", std::string(process.held)}});
+    });
+}
+
+void Supervisor::begin_shutdown(bool is_fast, const char* why) {
+    enter_stopping(why);
+    if (is_fast && stage_ == Stage::stopping) shutdown_timer_.arm(loop_.now() + quit_patience);
+    fleet_.shut_down(0, moment(), actions_);
+    drain();
+}
+
+void Supervisor::enter_stopping(const char* why) {
+    if (stage_ != Stage::running) return;
+    stage_ = Stage::stopping;
+    shutdown_began_ = loop_.now();
+    if (!settings_.is_plain) log_.info("shutting-down", {{"cause", why}});
+    shutdown_timer_.arm(loop_.now() + settings_.config.supervisor.shutdown_timeout);
+}
+
+void Supervisor::hasten() {
+    executor_.hasten_families();
+    fleet_.hasten(moment(), actions_);
+    drain();
+}
+
+// Nothing of ours is alive. What is left: deaths that Redis has not confirmed, for a bounded time.
+void Supervisor::finish(int status) {
+    status_ = status;
+    if (stage_ == Stage::over) return;
+    stage_ = Stage::paying;
+    if (!registrar_ || registrar_->debts() == 0) return leave();
+    shutdown_timer_.arm(loop_.now() + debt_patience);
+}
+
+void Supervisor::leave() {
+    if (stage_ == Stage::over) return;
+    stage_ = Stage::over;
+    if (registrar_ && registrar_->debts() > 0) {
+        log_.error(
+            "debts-left",
+            {{"count", std::to_string(registrar_->debts())},
+             {"reason", registrar_->trouble()},
+             {"hint", "these registrations stay in Redis until the job system's own clean-up"}});
+    }
+    waits_.give_up_all();
+    executor_.end_everybody();
+    if (!settings_.is_plain) log_.info("ended", {{"status", std::to_string(status_)}});
+    end_timer_.arm(loop_.now());  // one more turn, so that answers are written
+}
+
+}  // namespace muster::daemon

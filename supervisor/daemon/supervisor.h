@@ -1,0 +1,121 @@
+#pragma once
+// Owns everything and turns it into one line of events: facts are posted, drained in one place, and
+// never re-entered.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "config/config.h"
+#include "control/api.h"
+#include "control/control_socket.h"
+#include "control/http_server.h"
+#include "core/fleet.h"
+#include "daemon/executor.h"
+#include "daemon/process_parts.h"
+#include "daemon/registrar.h"
+#include "daemon/waits.h"
+#include "logs/event_log.h"
+#include "logs/output_writer.h"
+#include "loop/loop.h"
+#include "loop/signals.h"
+#include "loop/timer.h"
+
+namespace muster::daemon {
+
+struct Settings {
+    config::Config config;
+    std::string config_path;  // "" = from the command line
+    bool is_plain = false;    // `run -- CMD`: one child, which also gets our stdin
+};
+
+class Supervisor {
+public:
+    Supervisor(Settings settings, Tools tools);
+    Supervisor(const Supervisor&) = delete;
+    Supervisor& operator=(const Supervisor&) = delete;
+    ~Supervisor();
+
+    // Everything that can fail before the first child: the control socket, users, addresses.
+    Outcome open();
+    int run();  // until the end; the exit status
+
+private:
+    enum class Stage : std::uint8_t { running, stopping, paying, over };
+
+    void post(core::Event event);
+    void drain();
+    void carry_out(const core::Order& order);
+    void tell(const core::Transition& transition);
+    void watch(ProcessId process, Incarnation who);
+    void release_name(ProcessId process, Incarnation who);
+    void claim_name(ProcessId process, Incarnation who);
+    [[nodiscard]] core::Moment moment();
+
+    void signalled(int number);
+    void reap();
+    void deadline();
+    void begin_shutdown(bool is_fast, const char* why);
+    void enter_stopping(const char* why);
+    void hasten();
+    void finish(int status);
+    void leave();
+
+    void redis_changed(bool is_away);
+    void open_gate();
+    void registered(const registry::Sought& sought, const registry::Registration& registration);
+    void released(const registry::Release& release);
+
+    Outcome open_control();
+    control::Backend backend();
+    void each_process(const std::function<void(const control::ProcessView&)>& visit);
+    [[nodiscard]] control::SupervisorView view() const;
+    [[nodiscard]] std::vector<std::string> not_ready() const;
+    std::optional<control::ApiError> act(control::Verb verb,
+                                         const std::string& selector,
+                                         bool wait,
+                                         control::VerbDone done);
+    std::optional<control::ApiError> signal(const std::string& selector,
+                                            int number,
+                                            const control::VerbDone& done);
+    [[nodiscard]] std::vector<control::VerbOutcome> states(
+        const std::vector<ProcessId>& processes) const;
+    void log_status();
+
+    Settings settings_;
+    std::string host_;
+    std::string instance_;
+    WallTime started_at_;
+    loop::Loop loop_;
+    logs::OutputWriter output_;
+    logs::EventLog log_;
+    core::Fleet fleet_;
+    std::vector<ProcessParts> parts_;
+    std::unique_ptr<Registrar> registrar_;  // null: no Redis
+    Executor executor_;
+    Waits waits_;
+    std::unique_ptr<control::HttpServer> server_;
+    std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had
+
+    std::deque<core::Event> queue_;
+    core::Actions actions_;
+    bool is_draining_ = false;
+    std::uint64_t dice_state_;
+    Stage stage_ = Stage::running;
+    int status_ = 0;
+    TimePoint shutdown_began_;
+
+    loop::Timer deadline_timer_;
+    loop::Timer shutdown_timer_;
+    loop::Timer gate_timer_;
+    loop::Timer end_timer_;
+    loop::Signals signals_;
+};
+
+}  // namespace muster::daemon

@@ -1,0 +1,222 @@
+// The operators' side of the supervisor: views for every protocol, verbs as posted events, answers
+// through waits.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/text.h"
+#include "control/control_socket.h"
+#include "control/default_paths.h"
+#include "control/json_routes.h"
+#include "daemon/selector.h"
+#include "daemon/supervisor.h"
+
+namespace muster::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+control::ApiError no_such_process(const std::string& selector) {
+    return {404, "no_such_process", fmt::format("no process or program is called '{}'", selector),
+            "GET /v1/processes, or `muster status`, lists them"};
+}
+
+}  // namespace
+
+Outcome Supervisor::open_control() {
+    control::JsonRoutes routes{backend()};
+    server_ = std::make_unique<control::HttpServer>(
+        loop_, [routes = std::move(routes)](const control::Request& request,
+                                            control::HttpServer::Respond respond) {
+            routes.handle(request, respond);
+        });
+    const auto accepted = [this](std::unique_ptr<loop::Stream> stream) {
+        server_->serve(std::move(stream));
+    };
+    const std::optional<std::string>& asked = settings_.config.supervisor.control;
+    if (asked) {
+        auto socket = control::ControlSocket::open(loop_, *asked, accepted);
+        if (!socket) return socket.error();
+        socket_ = std::move(*socket);
+        return Done{};
+    }
+    if (settings_.is_plain) return Done{};  // a better tini needs no socket
+    std::string tried;
+    for (const std::string& path : control::default_control_paths()) {
+        auto socket = control::ControlSocket::open(loop_, path, accepted);
+        if (socket) {
+            socket_ = std::move(*socket);
+            return Done{};
+        }
+        tried += (tried.empty() ? "" : "; ") + socket.error().message();
+    }
+    log_.warn("no-control-socket",
+              {{"reason", tried}, {"hint", "set supervisor.control; everything else works"}});
+    return Done{};
+}
+
+control::Backend Supervisor::backend() {
+    return {
+        .each_process = [this](const auto& visit) { each_process(visit); },
+        .supervisor = [this] { return view(); },
+        .act = [this](
+                   control::Verb verb, const std::string& selector, bool wait,
+                   control::VerbDone done) { return act(verb, selector, wait, std::move(done)); },
+        .signal = [this](const std::string& selector, int number,
+                         control::VerbDone done) { return signal(selector, number, done); },
+        .shutdown = [this] { begin_shutdown(false, "asked over the control socket"); },
+        .not_ready = [this] { return not_ready(); },
+    };
+}
+
+void Supervisor::each_process(const std::function<void(const control::ProcessView&)>& visit) {
+    const TimePoint now = loop_.now();
+    for (std::uint32_t i = 0; i < fleet_.size(); ++i) {
+        const ProcessId id{i};
+        const core::ProcessMachine& machine = fleet_.machine(id);
+        const ProcessParts& parts = parts_[i];
+        const std::string held = fleet_.held_by(id);
+        control::ProcessView process;
+        process.id = parts.id;
+        process.program = fleet_.program_name(fleet_.program_of(id));
+        process.index = parts.index;
+        process.state = core::state_name(machine.state());
+        process.incarnation = machine.incarnation().value();
+        process.restarts = machine.restarts();
+        process.failures = machine.failures();
+        process.held = held;
+        process.last_exit = parts.last_exit.get();
+        if (parts.child) {
+            process.pid = parts.child->pid.value();
+            process.name = parts.registered_name();
+            process.started_at = parts.spawned_at;
+            process.uptime = now - parts.spawned_since;
+            process.ready = machine.state() == core::State::running;
+        }
+        if (const auto next = machine.next_try())
+            process.next_try_in = std::max(Duration{}, *next - now);
+        visit(process);
+    }
+}
+
+control::SupervisorView Supervisor::view() const {
+    control::SupervisorView view;
+    view.instance = instance_;
+    view.service = settings_.config.supervisor.service;
+    view.host = host_;
+    view.pid = ::getpid();
+    view.started_at = started_at_;
+    view.state = stage_ == Stage::running ? "running" : "shutting_down";
+    view.config_path = settings_.config_path;
+    view.redis_state = registrar_ ? registrar_->is_away() ? "away" : "connected" : "none";
+    if (registrar_) {
+        view.redis_url = registrar_->shown_url();
+        view.redis_error = registrar_->trouble();
+        view.debts = registrar_->debts();
+    }
+    return view;
+}
+
+// Ready: each process that should be up is up. A one-shot that has ended as expected is as ready as
+// it gets, and what an operator has stopped is not missed.
+std::vector<std::string> Supervisor::not_ready() const {
+    std::vector<std::string> missing;
+    for (std::uint32_t i = 0; i < fleet_.size(); ++i) {
+        const core::ProcessMachine& machine = fleet_.machine(ProcessId{i});
+        const std::string held = fleet_.held_by(ProcessId{i});
+        switch (machine.state()) {
+            case core::State::running:
+                continue;
+            case core::State::stopped:
+                if (held.empty()) continue;
+                break;
+            case core::State::exited:
+                if (machine.ended_as_expected()) continue;
+                break;
+            case core::State::starting:
+            case core::State::backoff:
+            case core::State::stopping:
+            case core::State::fatal:
+                break;
+        }
+        const ProcessParts& parts = parts_[i];
+        std::string why = held.empty() ? parts.trouble : held;
+        missing.push_back(fmt::format("{}: {}{}{}", parts.id, core::state_name(machine.state()),
+                                      why.empty() ? "" : ", ", why));
+    }
+    return missing;
+}
+
+std::vector<control::VerbOutcome> Supervisor::states(
+    const std::vector<ProcessId>& processes) const {
+    std::vector<control::VerbOutcome> outcomes;
+    for (const ProcessId id : processes) {
+        const std::string held = fleet_.held_by(id);
+        outcomes.push_back(
+            {parts_[id.value()].id, true, core::state_name(fleet_.machine(id).state()), held});
+    }
+    return outcomes;
+}
+
+std::optional<control::ApiError> Supervisor::act(control::Verb verb,
+                                                 const std::string& selector,
+                                                 bool wait,
+                                                 control::VerbDone done) {
+    const std::vector<ProcessId> processes = selected(selector, fleet_, parts_);
+    if (processes.empty()) return no_such_process(selector);
+    if (stage_ != Stage::running && verb != control::Verb::stop) {
+        return control::ApiError{409, "shutting_down",
+                                 "the supervisor is shutting down and starts nothing", ""};
+    }
+    // Long enough for the slowest honest answer: all stop steps, and then a whole start.
+    Duration patience = 10s;
+    for (const ProcessId id : processes) {
+        const core::Policy& policy = fleet_.machine(id).policy();
+        Duration needs = 10s + policy.start_timeout;
+        for (const core::StopStep& step : policy.stop) needs += step.wait;
+        patience = std::max(patience, needs);
+    }
+    if (wait) waits_.add(verb, processes, patience, done);
+    for (const ProcessId id : processes) {
+        switch (verb) {
+            case control::Verb::start:
+                post({id, core::StartWanted{}});
+                break;
+            case control::Verb::stop:
+                post({id, core::StopWanted{}});
+                break;
+            case control::Verb::restart:
+                post({id, core::RestartWanted{}});
+                break;
+        }
+    }
+    if (wait)
+        waits_.recheck();
+    else
+        done(states(processes));
+    return std::nullopt;
+}
+
+std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
+                                                    int number,
+                                                    const control::VerbDone& done) {
+    const std::vector<ProcessId> processes = selected(selector, fleet_, parts_);
+    if (processes.empty()) return no_such_process(selector);
+    std::vector<control::VerbOutcome> outcomes = states(processes);
+    for (std::size_t i = 0; i < processes.size(); ++i) {
+        control::VerbOutcome& outcome = outcomes[i];
+        const auto sent = executor_.send(processes[i], SignalNumber{number});
+        outcome.ok = sent.ok();
+        outcome.message = sent ? "sent " + signal_name(number) : sent.error().message();
+        if (sent)
+            log_.info("signal-sent",
+                      {{"process", outcome.process}, {"signal", signal_name(number)}});
+    }
+    done(std::move(outcomes));
+    return std::nullopt;
+}
+
+}  // namespace muster::daemon
