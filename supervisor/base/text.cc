@@ -91,24 +91,22 @@ std::string errno_text(int code) {
 std::string redacted(std::string_view url) {
     const auto scheme = url.find("://");
     if (scheme == std::string_view::npos) return std::string(url);
+    const auto query = url.find('?');
+    const std::string_view front = url.substr(0, query);
     const auto start = scheme + 3;
-    const auto end = std::min(url.find_first_of("/?#", start), url.size());
-    const auto at = url.rfind('@', end == 0 ? 0 : end - 1);
+    // The last @ counts: a password may hold one, or a raw slash. A user without a password may be
+    // a password.
+    const auto at = front.rfind('@');
     std::string shown(url.substr(0, start));
     if (at == std::string_view::npos || at < start) {
-        shown += url.substr(start, end - start);
+        shown += front.substr(start);
     } else {
-        const std::string_view user = url.substr(start, at - start);
+        const std::string_view user = front.substr(start, at - start);
         const auto colon = user.find(':');
-        if (colon != std::string_view::npos)
-            shown += fmt::format("{}:***", user.substr(0, colon));
-        else
-            shown += user;
-        shown += url.substr(at, end - at);
+        if (colon != std::string_view::npos) shown += user.substr(0, colon + 1);
+        shown += "***";
+        shown += front.substr(at);
     }
-    const std::string_view tail = url.substr(end);
-    const auto query = tail.find('?');
-    shown += tail.substr(0, query);
     if (query != std::string_view::npos) shown += "?***";
     return shown;
 }

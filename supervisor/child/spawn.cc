@@ -10,11 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
 
 #include "base/text.h"
+#include "child/launch.h"
 
 // The numbers and flags that older headers do not have.
 #ifndef SYS_close_range
@@ -24,159 +24,11 @@
 #define CLONE_PIDFD 0x00001000
 #endif
 
-// The child runs on another stack in our memory, which AddressSanitizer takes for an error.
-#define MUSTER_IN_CHILD __attribute__((no_sanitize("address", "undefined")))
-
 namespace muster::child {
 
 namespace {
 
-constexpr unsigned slots_end = 16;           // what the child needs is below
-constexpr unsigned unshare_table = 1U << 1;  // CLOSE_RANGE_UNSHARE
 constexpr int last_signal = 64;
-
-struct Failure {
-    pid_t pid;
-    Stage stage;
-    int error;
-    std::uint32_t candidate;
-};
-
-struct Launch {
-    ChildPlan& plan;
-    pid_t parent;
-    bool shares_table;
-    int input;
-    int output;  // -1: inherit
-    int errors;
-    int failures;
-    const FileLimit* files;
-    const int* ignored_signals;
-    std::size_t ignored_count;
-};
-
-// ---- the child: plain system calls only; no allocation, no lock, no log ----
-
-[[noreturn]] MUSTER_IN_CHILD void give_up(const Launch& launch,
-                                          Stage stage,
-                                          std::uint32_t candidate = 0) noexcept {
-    const Failure failure{static_cast<pid_t>(::syscall(SYS_getpid)), stage, errno, candidate};
-    [[maybe_unused]] const long written =
-        ::syscall(SYS_write, launch.failures, &failure, sizeof failure);
-    for (;;) ::syscall(SYS_exit_group, 127);
-}
-
-MUSTER_IN_CHILD void default_signals(const Launch& launch) noexcept {
-    // We have no handlers, so only what is ignored would live on after exec.
-    struct sigaction by_default {};
-    by_default.sa_handler = SIG_DFL;
-    ::sigaction(SIGPIPE, &by_default, nullptr);
-    for (std::size_t i = 0; i < launch.ignored_count; ++i) {
-        ::sigaction(launch.ignored_signals[i], &by_default, nullptr);
-    }
-}
-
-MUSTER_IN_CHILD void set_limits(const Launch& launch) noexcept {
-    if (launch.files != nullptr) {
-        const rlimit limit{launch.files->soft, launch.files->hard};
-        if (::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &limit, nullptr) != 0) {
-            give_up(launch, Stage::limits);
-        }
-    }
-    for (const ResourceLimit& wanted : launch.plan.spec().limits) {
-        const rlimit limit{wanted.soft, wanted.hard};
-        if (::syscall(SYS_prlimit64, 0, wanted.resource, &limit, nullptr) != 0) {
-            give_up(launch, Stage::limits);
-        }
-    }
-    const ChildSpec& spec = launch.plan.spec();
-    if (spec.nice && ::syscall(SYS_setpriority, PRIO_PROCESS, 0, *spec.nice) != 0) {
-        give_up(launch, Stage::nice);
-    }
-    if (const char* score = launch.plan.oom_score_adj()) {
-        std::size_t size = 0;
-        while (score[size] != '\0') ++size;
-        const long file =
-            ::syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-        if (file < 0 || ::syscall(SYS_write, file, score, size) < 0) {
-            give_up(launch, Stage::oom_score_adj);
-        }
-        ::syscall(SYS_close, file);
-    }
-}
-
-// Raw: glibc's wrappers change every thread, and signal the others to do so.
-MUSTER_IN_CHILD void set_identity(const Launch& launch) noexcept {
-    if (!launch.plan.changes_identity()) return;
-    const Identity& identity = *launch.plan.spec().identity;
-    if (::syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) != 0) {
-        give_up(launch, Stage::groups);
-    }
-    if (::syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) != 0) {
-        give_up(launch, Stage::group);
-    }
-    if (::syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) != 0) {
-        give_up(launch, Stage::user);
-    }
-}
-
-MUSTER_IN_CHILD void set_stdio(const Launch& launch) noexcept {
-    // Those without O_CLOEXEC: dup3 of two different numbers always clears it.
-    if (launch.input != 0 && ::syscall(SYS_dup3, launch.input, 0, 0) < 0)
-        give_up(launch, Stage::output);
-    if (launch.output >= 0 && ::syscall(SYS_dup3, launch.output, 1, 0) < 0) {
-        give_up(launch, Stage::output);
-    }
-    if (launch.errors >= 0 && ::syscall(SYS_dup3, launch.errors, 2, 0) < 0) {
-        give_up(launch, Stage::output);
-    }
-}
-
-[[noreturn]] MUSTER_IN_CHILD void execute(const Launch& launch) noexcept {
-    const auto candidates = launch.plan.candidates();
-    std::uint32_t denied = 0;
-    bool is_denied = false;
-    for (std::uint32_t i = 0; i < candidates.size(); ++i) {
-        // Much cheaper than an execve that fails, and tells a missing file from a missing
-        // interpreter.
-        if (::syscall(SYS_faccessat, AT_FDCWD, candidates[i], F_OK) != 0) {
-            if (errno == ENOENT || errno == ENOTDIR) continue;
-        } else {
-            ::syscall(SYS_execve, candidates[i], launch.plan.argv(), launch.plan.environment());
-            if (errno == ENOENT) give_up(launch, Stage::interpreter, i);
-        }
-        if (errno != EACCES) give_up(launch, Stage::exec, i);
-        if (!is_denied) denied = i;  // perhaps a later folder has one that we may execute
-        is_denied = true;
-    }
-    errno = is_denied ? EACCES : ENOENT;
-    give_up(launch, Stage::exec, denied);
-}
-
-MUSTER_IN_CHILD int run_child(void* argument) noexcept {
-    const Launch& launch = *static_cast<Launch*>(argument);
-    if (launch.shares_table && ::syscall(SYS_close_range, slots_end, ~0U, unshare_table) != 0) {
-        give_up(launch, Stage::clone);
-    }
-    default_signals(launch);
-    launch.plan.write_pid(static_cast<pid_t>(::syscall(SYS_getpid)));
-    if (::syscall(SYS_setsid) < 0) give_up(launch, Stage::session);
-    set_limits(launch);
-    set_identity(launch);
-    if (const auto& mask = launch.plan.spec().umask) ::syscall(SYS_umask, *mask);
-    if (const char* directory = launch.plan.directory()) {
-        if (::syscall(SYS_chdir, directory) != 0) give_up(launch, Stage::directory);
-    }
-    set_stdio(launch);
-    // After the ids: a change of them takes it back. Our thread lives as long as we do.
-    ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-    if (::syscall(SYS_getppid) != launch.parent) give_up(launch, Stage::parent_is_gone);
-    const std::uint64_t none = 0;
-    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
-    execute(launch);
-}
-
-// ---- the parent ----
 
 UniqueFd to_slot(int fd) {
     return UniqueFd{::fcntl(fd, F_DUPFD_CLOEXEC, 3)};
@@ -250,61 +102,7 @@ SpawnFailure explained(const Failure& failure, const ChildPlan& plan) {
     return told;
 }
 
-std::string what_failed(const SpawnFailure& failure) {
-    switch (failure.stage) {
-        case Stage::clone:
-            return "cannot make a process";
-        case Stage::session:
-            return "cannot begin a session";
-        case Stage::limits:
-            return "cannot set its limits";
-        case Stage::nice:
-            return "cannot set nice to " + failure.subject;
-        case Stage::oom_score_adj:
-            return "cannot set oom_score_adj to " + failure.subject;
-        case Stage::groups:
-            return "cannot take on the groups of user " + failure.subject;
-        case Stage::group:
-            return "cannot take on the group of user " + failure.subject;
-        case Stage::user:
-            return "cannot become user " + failure.subject;
-        case Stage::directory:
-            return "cannot change to directory " + failure.subject;
-        case Stage::output:
-            return "cannot connect its output";
-        case Stage::parent_is_gone:
-            return "its parent is gone";
-        case Stage::exec:
-            return "cannot execute " + failure.subject;
-        case Stage::interpreter:
-            return "cannot execute " + failure.subject + ", whose interpreter is missing";
-    }
-    return {};
-}
-
-std::string advice(const SpawnFailure& failure) {
-    if (failure.stage == Stage::exec && failure.error == ENOENT) {
-        return failure.subject.find('/') == std::string::npos
-                   ? "install it where PATH leads, or give its whole path"
-                   : "correct the command, or the directory it is relative to";
-    }
-    if (failure.stage == Stage::exec && failure.error == EACCES) return "chmod +x may be missing";
-    if (failure.stage == Stage::exec && failure.error == ENOEXEC) {
-        return "a script needs a first line such as #!/bin/sh";
-    }
-    if (failure.stage == Stage::interpreter) return "see the first line of the file";
-    if (failure.error == EPERM) return "muster itself has no right to do this for a child";
-    if (failure.is_nobodys_fault) return "processes, memory or files are short just now";
-    return {};
-}
-
 }  // namespace
-
-Error describe(const SpawnFailure& failure, const std::string& process) {
-    return Error{fmt::format("starting {}: {}: {}", process, what_failed(failure),
-                             errno_text(failure.error)),
-                 advice(failure)};
-}
 
 Result<Spawner> Spawner::create(std::optional<FileLimit> child_files) {
     Spawner spawner;

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <utility>
@@ -66,6 +67,13 @@ const char* verb_of(core::State to) {
             return "given-up";
     }
     return "?";
+}
+
+// A command without {name} may still read $MUSTER_WORKER_NAME, or name itself as it likes.
+bool may_choose_own_name(const config::Program& program) {
+    return std::none_of(
+        program.command.begin(), program.command.end(),
+        [](const std::string& word) { return config::has_placeholder(word, "name"); });
 }
 
 bool tells_of_an_exit(core::Cause cause) {
@@ -220,6 +228,7 @@ void Supervisor::drain() {
         enter_stopping("nothing is left to run, or what is essential is FATAL");
     const std::vector<core::Transition> transitions = std::exchange(actions_.transitions, {});
     for (const core::Transition& transition : transitions) tell(transition);
+    if (finish_with_ && stage_ < Stage::paying) finish(*finish_with_);
     if (const auto next = fleet_.next_deadline())
         deadline_timer_.arm(*next);
     else
@@ -248,7 +257,7 @@ void Supervisor::carry_out(const core::Order& order) {
     } else if (const auto* claim = std::get_if<core::ClaimName>(&order)) {
         claim_name(claim->process, claim->who);
     } else if (const auto* end_all = std::get_if<core::Finish>(&order)) {
-        finish(end_all->status);
+        finish_with_ = end_all->status;  // once the last transition has been told
     }
 }
 
@@ -266,10 +275,8 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
         }
     }
     if (!registrar_ || program.registry == config::RegistryKind::none) return;
-    bool carries_name = false;
-    for (const std::string& word : program.command)
-        carries_name = carries_name || config::has_placeholder(word, "name");
-    registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at, !carries_name});
+    registrar_->seek(
+        {id, who, parts.name, parts.child->pid, parts.spawned_at, may_choose_own_name(program)});
 }
 
 void Supervisor::registered(const registry::Sought& sought,
@@ -295,10 +302,15 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
     const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
     registrar_->forget(id);
-    registry::Release release{id,           who,
-                              parts.name,   *parts.leader,
-                              host_,        parts.spawned_at,
-                              std::nullopt, program.jobs == config::Jobs::hand_back};
+    registry::Release release{.process = id,
+                              .incarnation = who,
+                              .name = parts.name,
+                              .pid = *parts.leader,
+                              .hostname = host_,
+                              .spawned_at = parts.spawned_at,
+                              .registration = std::nullopt,
+                              .hand_back = program.jobs == config::Jobs::hand_back,
+                              .may_choose_own_name = may_choose_own_name(program)};
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));

@@ -108,6 +108,7 @@ private:
     bool is_draining_ = false;
     std::uint64_t dice_state_;
     Stage stage_ = Stage::running;
+    std::optional<int> finish_with_;  // nothing is left to do but to leave
     int status_ = 0;
     TimePoint shutdown_began_;
 

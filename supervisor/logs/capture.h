@@ -17,7 +17,7 @@ namespace muster::logs {
 // bytes of a line are passed on as they are; one longer than 64 KiB becomes several lines.
 class Capture final : private OutputWriter::Waiter {
 public:
-    static constexpr std::size_t longest_line = 64 * 1024;
+    static constexpr std::size_t longest_line = std::size_t{64} * 1024;
 
     // `done` comes once, at the end of file; it may destroy the Capture.
     Capture(loop::Loop& loop,

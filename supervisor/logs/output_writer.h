@@ -31,8 +31,9 @@ public:
         ~Waiter() = default;
     };
 
-    static constexpr std::size_t full_at = 256 * 1024;        // captures stop reading
-    static constexpr std::size_t events_until = 1024 * 1024;  // our own events are dropped
+    static constexpr std::size_t full_at = std::size_t{256} * 1024;  // captures stop reading
+    static constexpr std::size_t events_until =
+        std::size_t{1024} * 1024;  // our own events are dropped
 
     // How a pipe is written without waiting: by a flag of the single write, which pipes know since
     // Linux 6.4, or by no more than fits for certain.

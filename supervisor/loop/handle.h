@@ -37,7 +37,9 @@ public:
     [[nodiscard]] Body* get() const { return body_; }
 
 private:
-    uv_handle_t* as_handle() const { return reinterpret_cast<uv_handle_t*>(&body_->raw); }
+    [[nodiscard]] uv_handle_t* as_handle() const {
+        return reinterpret_cast<uv_handle_t*>(&body_->raw);
+    }
 
     Body* body_;
     bool open_ = false;

@@ -62,7 +62,7 @@ void Loop::stop() {
 }
 
 std::span<char> Loop::read_buffer() {
-    constexpr std::size_t size = 64 * 1024;
+    constexpr std::size_t size = std::size_t{64} * 1024;
     if (!read_buffer_) read_buffer_ = std::make_unique_for_overwrite<char[]>(size);
     return {read_buffer_.get(), size};
 }

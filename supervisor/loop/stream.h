@@ -92,6 +92,8 @@ public:
                                                          mode_t mode,
                                                          Accepted accepted);
     Listener(Loop& loop, Bound bound, Accepted accepted);  // for listen_unix
+    Listener(const Listener&) = delete;
+    Listener& operator=(const Listener&) = delete;
     ~Listener();
 
 private:

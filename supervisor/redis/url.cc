@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -109,12 +110,21 @@ std::string shown(const Url& url, bool has_login) {
                        is_ipv6 ? "]" : "", url.port, url.database);
 }
 
-std::optional<Error> read_path(std::string_view path, Url& url) {
-    if (!url.socket_path.empty()) return std::nullopt;
+std::optional<Error> read_database(std::string_view path, Url& url) {
     if (path.empty() || path == "/") return std::nullopt;
     const auto database = number<std::uint32_t>(path.substr(1));
     if (!database) return wrong("has a database (after the last /) that is not a number");
     url.database = *database;
+    return std::nullopt;
+}
+
+std::optional<Error> read_socket(std::string_view authority, std::string_view path, Url& url) {
+    const auto plain = decoded(path);
+    if (!authority.empty()) return wrong("needs three slashes before the socket's path");
+    if (!plain || plain->size() < 2) return wrong("names no socket");
+    if (plain->size() >= sizeof(sockaddr_un::sun_path))
+        return wrong("names a socket whose path is longer than the kernel takes (107)");
+    url.socket_path = *plain;
     return std::nullopt;
 }
 
@@ -146,18 +156,10 @@ Result<Url> parse_url(std::string_view text) {
         if (!read_login(authority.substr(0, at), url)) return wrong("has a broken %-escape");
         authority.remove_prefix(at + 1);
     }
-    if (is_unix) {
-        const auto plain = decoded(path);
-        if (!authority.empty()) return wrong("needs three slashes before the socket's path");
-        if (!plain || plain->size() < 2) return wrong("names no socket");
-        if (plain->size() >= sizeof(sockaddr_un::sun_path))
-            return wrong("names a socket whose path is longer than the kernel takes (107)");
-        url.socket_path = *plain;
-    } else if (auto error = read_address(authority, url)) {
-        return *error;
-    }
-    if (auto error = read_path(path, url)) return *error;
-    if (auto error = read_query(query, url)) return *error;
+    auto error = is_unix ? read_socket(authority, path, url) : read_address(authority, url);
+    if (!error && !is_unix) error = read_database(path, url);
+    if (!error) error = read_query(query, url);
+    if (error) return *error;
     if (!url.username.empty() && url.password.empty()) return wrong("has a user but no password");
     url.shown = shown(url, !url.username.empty() || !url.password.empty());
     return url;

@@ -17,6 +17,8 @@ TEST_CASE("I12: a URL is shown without its password") {
     CHECK(redacted("redis://:s3cret@host:6379/0") == "redis://:***@host:6379/0");
     CHECK(redacted("redis://user:p@ss@host/0") == "redis://user:***@host/0");
     CHECK(redacted("unix:///run/redis.sock?password=x") == "unix:///run/redis.sock?***");
+    CHECK(redacted("redis://s3cret@host") == "redis://***@host");
+    CHECK(redacted("redis://:a/b@c@host/1") == "redis://:***@host/1");
     CHECK(redacted("redis://host:6379") == "redis://host:6379");
 }
 

@@ -69,7 +69,7 @@ struct Rig {
     Spawner spawner = made(Spawner::create(std::nullopt));
     Reaper reaper = made(Reaper::create());
     std::map<std::uint64_t, ExitStatus> exits;
-    std::vector<Pid> orphans_reaped;
+    std::map<Pid, ExitStatus> orphan_exits;
     std::map<std::uint64_t, bool> ended;  // families, and whether somebody was left
     Families families{reaper, "MUSTER_INSTANCE=test", [this](std::uint64_t token, bool is_left) {
                           REQUIRE_FALSE(ended.contains(token));
@@ -138,8 +138,8 @@ struct Rig {
     void reap() {
         reaper.reap([&](std::uint64_t token, Pid,
                         ExitStatus status) { exits.insert_or_assign(token, status); },
-                    [&](Pid pid, ExitStatus) {
-                        orphans_reaped.push_back(pid);
+                    [&](Pid pid, ExitStatus status) {
+                        orphan_exits.insert_or_assign(pid, status);
                         families.orphan_gone(pid, now());
                     });
     }

@@ -1,0 +1,32 @@
+# For the other scripts: where things are, builds, and private Python environments. All of it lies under build/.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=$root/build/cache
+
+say() { printf '\n%s\n' "== $*" >&2; }
+
+# build NAME MESON-OPTION…: sets up (or refreshes) build/NAME and compiles it.
+build() {
+    local folder=$root/build/$1
+    shift
+    if [ ! -f "$folder/build.ninja" ]; then
+        meson setup "$folder" "$root" "$@" >"$folder.log" 2>&1 || { tail -n 20 "$folder.log" >&2; return 1; }
+    fi
+    ninja -C "$folder" >"$folder.log" 2>&1 || { grep -v '^\[' "$folder.log" | tail -n 60 >&2; return 1; }
+}
+
+# python_environment NAME REQUIREMENT…: a virtual environment in build/cache/NAME; one that is there is kept for a day,
+# so that "the newest" stays true.
+python_environment() {
+    local folder=$cache/$1 stamp
+    shift
+    stamp=$folder/installed
+    if [ -n "$(find "$stamp" -mtime -1 2>/dev/null)" ] && [ "$(cat "$stamp")" = "$*" ]; then return 0; fi
+    mkdir -p "$cache"
+    if [ ! -x "$folder/bin/python" ]; then /usr/bin/python3 -m venv "$folder" || return 1; fi
+    if ! "$folder/bin/python" -m pip --disable-pip-version-check install -q --upgrade "$@" >"$folder/pip.log" 2>&1; then
+        # Without a network, what was installed before is still good.
+        [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$*" ]
+        return
+    fi
+    echo "$*" >"$stamp"
+}

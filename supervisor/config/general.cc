@@ -1,0 +1,254 @@
+// The tables [supervisor] and [redis].
+
+#include <fmt/format.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <fstream>
+
+#include "base/text.h"
+#include "config/schema.h"
+
+namespace muster::config {
+
+namespace {
+
+constexpr std::size_t longest_url = 4096;
+
+template <class Target, class Type>
+void keep(Target& target, std::optional<Type> found) {
+    if (found) target = std::move(*found);
+}
+
+void read_service(const Value& value, Supervisor& supervisor) {
+    const auto name = value.text();
+    if (!name) return;
+    const bool is_plain = std::none_of(name->begin(), name->end(), [](char c) {
+        return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == ':';
+    });
+    if (name->empty() || name->size() > 128 || !is_plain)
+        return value.complain("a service's name is 1 to 128 characters without blanks and colons");
+    supervisor.service = *name;
+}
+
+void read_control(const Value& value, Supervisor& supervisor) {
+    const auto path = value.text();
+    if (!path) return;
+    if (path->empty())
+        return value.complain("is empty; write the path of a socket, or no `control`");
+    if (path->size() >= sizeof(sockaddr_un::sun_path))
+        return value.complain("is longer than a socket's path can be (107)");
+    supervisor.control = *path;
+}
+
+void read_log(const Value& value, Supervisor& supervisor) {
+    static constexpr Key<Supervisor> keys[] = {
+        {"level",
+         [](const Value& v, Supervisor& s) {
+             static constexpr Choice<LogLevel> levels[] = {{"debug", LogLevel::debug},
+                                                           {"info", LogLevel::info},
+                                                           {"warn", LogLevel::warn},
+                                                           {"error", LogLevel::error},
+                                                           {"critical", LogLevel::critical}};
+             keep(s.log_level, v.choice(levels));
+         }},
+        {"format",
+         [](const Value& v, Supervisor&) {
+             static constexpr Choice<LogFormat> formats[] = {{"text", LogFormat::text},
+                                                             {"json", std::nullopt}};
+             static_cast<void>(v.choice(formats));
+         }},
+    };
+    read_table<Supervisor>(value, supervisor, keys);
+}
+
+void take_url(const Value& value, std::string url, RedisDraft& draft) {
+    draft.has_url = true;
+    draft.url_at = value.position();
+    if (const auto why = wrong_redis_url(url); !why.empty()) value.complain(why);
+    draft.redis.url = std::move(url);
+}
+
+void read_url(const Value& value, RedisDraft& draft) {
+    if (draft.has_url) return value.complain_of_key("there is a url_file too; write one of them");
+    draft.has_url = true;  // also where it is wrong: one complaint is enough
+    if (auto url = value.text()) take_url(value, std::move(*url), draft);
+}
+
+void read_url_file(const Value& value, RedisDraft& draft) {
+    if (draft.has_url) return value.complain_of_key("there is a url too; write one of them");
+    draft.has_url = true;
+    const auto path = value.text();
+    if (!path) return;
+    std::ifstream file(*path);
+    std::string text(longest_url + 1, '\0');
+    if (!file.is_open())
+        return value.complain(fmt::format("cannot be read: {}", errno_text(errno)));
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (file.bad()) return value.complain(fmt::format("cannot be read: {}", errno_text(errno)));
+    take_url(value, std::string(trimmed(text)), draft);
+}
+
+void read_prefix(const Value& value, RedisDraft& draft) {
+    const auto prefix = value.text();
+    if (!prefix) return;
+    constexpr std::string_view allowed =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
+    if (prefix->empty() || prefix->size() > 64 ||
+        prefix->find_first_not_of(allowed) != std::string::npos)
+        return value.complain("a prefix is 1 to 64 of A-Z a-z 0-9 _ . : -");
+    draft.redis.prefix = *prefix;
+}
+
+template <Duration Redis::*member>
+void read_redis_time(const Value& value, RedisDraft& draft) {
+    keep(draft.redis.*member, value.duration());
+}
+
+// A deadline of nothing would make every attempt fail.
+template <Duration Redis::*member>
+void read_redis_deadline(const Value& value, RedisDraft& draft) {
+    const auto length = value.duration();
+    if (length && *length <= Duration::zero()) return value.complain("must be longer than 0");
+    keep(draft.redis.*member, length);
+}
+
+bool is_number_up_to(std::string_view text, std::uint32_t least, std::uint32_t most) {
+    std::uint32_t number = 0;
+    const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return code == std::errc{} && rest == text.data() + text.size() && number >= least &&
+           number <= most;
+}
+
+bool has_broken_escape(std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdefABCDEF";
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') continue;
+        if (i + 2 >= text.size() || hex.find(text[i + 1]) == hex.npos ||
+            hex.find(text[i + 2]) == hex.npos)
+            return true;
+    }
+    return false;
+}
+
+std::string_view wrong_address(std::string_view address) {
+    if (address.starts_with('[')) {
+        const auto close = address.find(']');
+        if (close == address.npos) return "has a [ without a ]";
+        address.remove_prefix(close + 1);
+        if (!address.empty() && address.front() != ':') return "has something after the ]";
+    }
+    const auto colon = address.find(':');
+    if (colon != address.npos && colon + 1 < address.size() &&
+        !is_number_up_to(address.substr(colon + 1), 1, 65535))
+        return "has a port that is not a number from 1 to 65535";
+    return {};
+}
+
+std::string_view wrong_url(std::string_view url) {
+    const auto scheme_end = url.find("://");
+    if (url.empty()) return "is empty";
+    if (url.size() > longest_url) return "is longer than 4096 characters";
+    if (url.find('\0') != url.npos) return "has a NUL in it";
+    if (scheme_end == url.npos) return "has no scheme";
+    const auto scheme = url.substr(0, scheme_end);
+    if (scheme == "rediss") return "begins with rediss://, which is not supported in this version";
+    if (scheme == "redis+sentinel")
+        return "begins with redis+sentinel://, which is not supported in this version";
+    if (scheme != "redis" && scheme != "unix") return "does not begin with redis:// or unix://";
+    if (has_broken_escape(url)) return "has a broken %-escape";
+    auto rest = url.substr(scheme_end + 3);
+    rest = rest.substr(0, rest.find('?'));
+    const auto slash = std::min(rest.find('/'), rest.size());
+    auto address = rest.substr(0, slash);
+    const auto path = rest.substr(slash);
+    if (const auto at = address.rfind('@'); at != address.npos) address.remove_prefix(at + 1);
+    if (scheme == "unix") {
+        if (!address.empty()) return "needs three slashes before the socket's path";
+        return path.size() < 2 ? "names no socket" : "";
+    }
+    if (const auto why = wrong_address(address); !why.empty()) return why;
+    if (path.size() > 1 && !is_number_up_to(path.substr(1), 0, UINT32_MAX))
+        return "has a database (after the last /) that is not a number";
+    return {};
+}
+
+}  // namespace
+
+void read_supervisor(const Value& value, Supervisor& supervisor) {
+    static constexpr Key<Supervisor> keys[] = {
+        {"service", read_service},
+        {"control", read_control},
+        {"http", nullptr},
+        {"http_token_file", nullptr},
+        {"log", read_log},
+        {"shutdown_timeout",
+         [](const Value& v, Supervisor& s) { keep(s.shutdown_timeout, v.duration()); }},
+        {"include", nullptr},
+    };
+    static constexpr OtherName others[] = {
+        {"identifier", "service"},  {"loglevel", "log = { level = … }"},
+        {"files", "include"},       {"file", "control"},
+        {"socket", "control"},      {"port", "http"},
+        {"log_level", "log.level"}, {"log_format", "log.format"},
+        {"name", "service"},
+    };
+    read_table<Supervisor>(value, supervisor, keys, others);
+}
+
+void read_redis(const Value& value, RedisDraft& draft) {
+    static constexpr Key<RedisDraft> keys[] = {
+        {"url", read_url},
+        {"url_file", read_url_file},
+        {"tls", nullptr},
+        {"prefix", read_prefix},
+        {"connect_timeout", read_redis_deadline<&Redis::connect_timeout>},
+        {"command_timeout", read_redis_deadline<&Redis::command_timeout>},
+        {"lease", nullptr},
+        {"sweep", nullptr},
+        {"economy", nullptr},
+        {"wait", read_redis_time<&Redis::wait>},
+        {"release_wait", read_redis_time<&Redis::release_wait>},
+    };
+    static constexpr OtherName others[] = {
+        {"host", "url"},
+        {"port", "url"},
+        {"db", "url"},
+        {"password", "url_file"},
+        {"password_file", "url_file"},
+        {"timeout", "command_timeout"},
+    };
+    read_table<RedisDraft>(value, draft, keys, others);
+}
+
+std::string wrong_redis_url(std::string_view url) {
+    const auto why = wrong_url(url);
+    if (why.empty()) return {};
+    return fmt::format(
+        "the Redis URL {}; write redis://user:password@host:6379/0 or "
+        "unix:///path?db=0, with @ / : ? # % of a password as %40 %2F %3A %3F %23 %25",
+        why);
+}
+
+std::optional<std::string> redis_url_of_environment(const Environment& environment,
+                                                    std::string& variable) {
+    for (const char* name : {"MUSTER_REDIS_URL", "REDIS_URL"}) {
+        auto url = environment(name);
+        if (!url || url->empty()) continue;
+        variable = name;
+        return url;
+    }
+    return std::nullopt;
+}
+
+std::string own_hostname() {
+    std::array<char, 256> name{};
+    if (gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "localhost";
+    return name.data();
+}
+
+}  // namespace muster::config

@@ -1,0 +1,310 @@
+#include "config/print.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "config/expand.h"
+#include "config/program_tables.h"
+
+namespace muster::config {
+
+namespace {
+
+constexpr std::string_view masked = "***";
+
+// The places in a text where a URL has a login; what is in it is masked, a user without a password
+// too: redis://SECRET@host is a password alone.
+std::string without_logins(std::string_view text) {
+    std::string shown;
+    for (;;) {
+        const auto scheme = text.find("://");
+        if (scheme == text.npos) break;
+        shown += text.substr(0, scheme + 3);
+        text.remove_prefix(scheme + 3);
+        const auto end = std::min(text.find_first_of(" \t\r\n\"'"), text.size());
+        auto address = text.substr(0, end);
+        text.remove_prefix(end);
+        // A password may hold a '/' that should have been escaped: up to the last '@'.
+        if (const auto at = address.rfind('@'); at != address.npos) {
+            shown += masked;
+            address.remove_prefix(at);
+        }
+        const auto query = std::min(address.find('?'), address.size());
+        shown += address.substr(0, query);
+        if (query < address.size()) shown += "?***";
+    }
+    shown += text;
+    return shown;
+}
+
+bool is_secret_name(std::string_view name) {
+    std::string upper(name);
+    for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+    for (const std::string_view part :
+         {"PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"}) {
+        if (upper.find(part) != std::string::npos) return true;
+    }
+    return false;
+}
+
+std::string quoted(std::string_view text, Braces braces = Braces::plain) {
+    std::string out = "\"";
+    while (!text.empty()) {
+        const std::string_view reference = braces == Braces::in_template ? "${{" : "${";
+        if (text.starts_with(reference)) {
+            out += "$${";
+            text.remove_prefix(reference.size());
+            continue;
+        }
+        const char c = text.front();
+        text.remove_prefix(1);
+        if (c == '"' || c == '\\')
+            out += fmt::format("\\{}", c);
+        else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+        else
+            out += c;
+    }
+    return out + "\"";
+}
+
+std::string key_text(std::string_view key) {
+    constexpr std::string_view bare =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    const bool is_bare = !key.empty() && key.find_first_not_of(bare) == key.npos;
+    return is_bare ? std::string(key) : quoted(key);
+}
+
+std::string list(const std::vector<std::string>& parts) {
+    return fmt::format("[{}]", fmt::join(parts, ", "));
+}
+
+std::string in_template(std::string_view text) {
+    return quoted(without_logins(text), Braces::in_template);
+}
+
+std::string time(Duration duration) {
+    return quoted(format_duration(duration));
+}
+
+std::string_view word(core::Restart restart) {
+    switch (restart) {
+        case core::Restart::always:
+            return "always";
+        case core::Restart::on_failure:
+            return "on-failure";
+        case core::Restart::never:
+            return "never";
+    }
+    return "";
+}
+
+std::string_view word(core::OnFatal on_fatal) {
+    switch (on_fatal) {
+        case core::OnFatal::exit_when_all:
+            return "exit-when-all";
+        case core::OnFatal::exit:
+            return "exit";
+        case core::OnFatal::stay:
+            return "stay";
+    }
+    return "";
+}
+
+std::string_view word(core::Orphans orphans) {
+    switch (orphans) {
+        case core::Orphans::kill:
+            return "kill";
+        case core::Orphans::wait:
+            return "wait";
+        case core::Orphans::leave:
+            return "leave";
+    }
+    return "";
+}
+
+std::string_view word(core::Condition condition) {
+    switch (condition) {
+        case core::Condition::started:
+            return "started";
+        case core::Condition::ready:
+            return "ready";
+        case core::Condition::succeeded:
+            return "succeeded";
+    }
+    return "";
+}
+
+std::string_view word(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug:
+            return "debug";
+        case LogLevel::info:
+            return "info";
+        case LogLevel::warn:
+            return "warn";
+        case LogLevel::error:
+            return "error";
+        case LogLevel::critical:
+            return "critical";
+    }
+    return "";
+}
+
+std::string output_text(const Output& output) {
+    switch (output.kind) {
+        case OutputKind::forward:
+            return quoted("forward");
+        case OutputKind::inherit:
+            return quoted("inherit");
+        case OutputKind::null:
+            return quoted("null");
+        case OutputKind::file:
+            return in_template(output.path);
+    }
+    return "";
+}
+
+std::string ready_text(const Ready& ready) {
+    if (const auto* after = std::get_if<ReadyAfter>(&ready))
+        return fmt::format("{{ after = {} }}", time(after->delay));
+    if (const auto* tcp = std::get_if<ReadyTcp>(&ready))
+        return fmt::format("{{ tcp = {} }}", quoted(tcp->address));
+    return quoted("registered");
+}
+
+std::string bound(std::uint64_t value) {
+    if (value == RLIM_INFINITY) return quoted("unlimited");
+    return value > INT64_MAX ? quoted(std::to_string(value)) : std::to_string(value);
+}
+
+class Printer {
+public:
+    std::string text() { return std::move(text_); }
+    void print(const Supervisor& supervisor);
+    void print(const Redis& redis);
+    void print(const Program& program);
+
+private:
+    void table(std::string_view name) {
+        if (!text_.empty()) text_ += '\n';
+        text_ += fmt::format("[{}]\n", name);
+    }
+    void line(std::string_view key, std::string_view value) {
+        text_ += fmt::format("{} = {}\n", key, value);
+    }
+    void print_what(const Program& program);
+    void print_limits(const Program& program);
+    void print_policy(const Program& program);
+
+    std::string text_;
+};
+
+void Printer::print(const Supervisor& supervisor) {
+    table("supervisor");
+    line("service", quoted(supervisor.service));
+    if (supervisor.control) line("control", quoted(*supervisor.control));
+    line("log", fmt::format("{{ level = \"{}\", format = \"text\" }}", word(supervisor.log_level)));
+    line("shutdown_timeout", time(supervisor.shutdown_timeout));
+}
+
+void Printer::print(const Redis& redis) {
+    table("redis");
+    line("url", quoted(without_logins(redis.url)));
+    line("prefix", quoted(redis.prefix));
+    line("connect_timeout", time(redis.connect_timeout));
+    line("command_timeout", time(redis.command_timeout));
+    line("wait", time(redis.wait));
+    line("release_wait", time(redis.release_wait));
+}
+
+void Printer::print(const Program& program) {
+    table("program." + key_text(program.name));
+    print_what(program);
+    print_limits(program);
+    print_policy(program);
+    line("stdout", output_text(program.stdout_to));
+    line("stderr", output_text(program.stderr_to));
+}
+
+void Printer::print_what(const Program& program) {
+    std::vector<std::string> parts;
+    for (const std::string& argument : program.command) parts.push_back(in_template(argument));
+    line("command", list(parts));
+    line("registry", quoted(program.registry == RegistryKind::rq ? "rq" : "none"));
+    if (program.processes) line("processes", std::to_string(*program.processes));
+    line("name", quoted(program.name_template, Braces::in_template));
+    if (!program.directory.empty()) line("directory", in_template(program.directory));
+    if (!program.user.empty()) line("user", quoted(program.user));
+    if (!program.group.empty()) line("group", quoted(program.group));
+    if (!program.environment.empty()) {
+        parts.clear();
+        for (const auto& [name, value] : program.environment)
+            parts.push_back(
+                fmt::format("{} = {}", key_text(name),
+                            is_secret_name(name) ? quoted(masked) : in_template(value)));
+        line("environment", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
+    }
+    if (!program.env_file.empty()) line("env_file", quoted(program.env_file));
+    if (program.umask) line("umask", fmt::format("\"{:03o}\"", *program.umask));
+}
+
+void Printer::print_limits(const Program& program) {
+    std::vector<std::string> parts;
+    for (const Limit& limit : program.limits) {
+        const auto value = limit.soft == limit.hard
+                               ? bound(limit.soft)
+                               : fmt::format("[{}, {}]", bound(limit.soft), bound(limit.hard));
+        parts.push_back(fmt::format("{} = {}", limit_name(limit.resource), value));
+    }
+    if (program.nice) parts.push_back(fmt::format("nice = {}", *program.nice));
+    if (program.oom_score_adj)
+        parts.push_back(fmt::format("oom_score_adj = {}", *program.oom_score_adj));
+    if (!parts.empty()) line("limits", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
+}
+
+void Printer::print_policy(const Program& program) {
+    const core::Policy& policy = program.policy;
+    std::vector<std::string> parts;
+    line("autostart", policy.autostart ? "true" : "false");
+    for (const core::Dependency& dependency : program.after)
+        parts.push_back(fmt::format("\"{}:{}\"", dependency.program, word(dependency.condition)));
+    if (!parts.empty()) line("after", list(parts));
+    line("restart", quoted(word(policy.restart)));
+    line("exit_codes", fmt::format("[{}]", fmt::join(policy.exit_codes, ", ")));
+    line("ready", ready_text(program.ready));
+    line("start_timeout", time(policy.start_timeout));
+    line("backoff",
+         fmt::format("{{ initial = {}, max = {}, factor = {}, jitter = {}, reset_after = {} }}",
+                     time(policy.backoff.initial), time(policy.backoff.max), policy.backoff.factor,
+                     policy.backoff.jitter, time(policy.backoff.reset_after)));
+    line("start_limit", std::to_string(policy.start_limit));
+    line("on_fatal", quoted(word(policy.on_fatal)));
+    line("essential", policy.essential ? "true" : "false");
+    parts.clear();
+    for (const core::StopStep& step : policy.stop) {
+        const auto signal = signal_name(step.signal.value());
+        parts.push_back(signal == "KILL"
+                            ? "\"KILL\""
+                            : fmt::format("\"{} {}\"", signal, format_duration(step.wait)));
+    }
+    line("stop", list(parts));
+    line("orphans", quoted(word(policy.orphans)));
+    if (policy.has_registry)
+        line("jobs", quoted(program.jobs == Jobs::leave ? "leave" : "hand-back"));
+}
+
+}  // namespace
+
+std::string printed(const Config& config) {
+    Printer printer;
+    printer.print(config.supervisor);
+    if (config.redis) printer.print(*config.redis);
+    for (const Program& program : config.programs) printer.print(program);
+    return printer.text();
+}
+
+}  // namespace muster::config

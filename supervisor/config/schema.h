@@ -1,0 +1,46 @@
+#pragma once
+// What load.cc puts together: the readers of the file's tables, and what is checked over all of
+// them.
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "config/reader.h"
+
+namespace muster::config {
+
+struct ProgramDraft {
+    Program program;
+    Position name_at;
+    std::vector<Position> after_at;  // of each item of program.after
+    bool has_ready = false;
+    Position ready_at;
+};
+
+void read_program(const Value& value, ProgramDraft& draft);
+// What follows from other keys; complains of what contradicts itself.
+void complete_program(ProgramDraft& draft, Reading& reading);
+
+struct RedisDraft {
+    Redis redis;
+    bool has_url = false;
+    Position url_at;
+};
+void read_redis(const Value& value, RedisDraft& draft);
+void read_supervisor(const Value& value, Supervisor& supervisor);
+
+// `after` names programs that are there, without a cycle; no two processes have one id.
+void check_fleet(std::span<const ProgramDraft> programs, Reading& reading);
+
+// Why this is no Redis URL, or "". Never repeats a piece of it (I12).
+std::string wrong_redis_url(std::string_view url);
+std::optional<std::string> redis_url_of_environment(const Environment& environment,
+                                                    std::string& variable);
+
+std::string own_hostname();
+std::vector<core::StopStep> default_stop();
+
+}  // namespace muster::config
