@@ -94,7 +94,7 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
                        "default: $MUSTER_CONFIG, ./muster.toml, /etc/muster/muster.toml")
             ->type_name("FILE");
     };
-    if (line.verb != Verb::check && line.verb != Verb::version)
+    if (line.verb != Verb::check)
         app.add_option("-s,--socket", line.socket_path, "the control socket; else $MUSTER_CONTROL")
             ->type_name("PATH")
             ->take_last();

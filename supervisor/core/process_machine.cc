@@ -334,6 +334,7 @@ void ProcessMachine::after_death(Exit, const Moment& moment, Actions& actions) {
 }
 
 void ProcessMachine::failed_start(Cause cause, const Moment& moment, Actions& actions) {
+    if (policy_->restart == Restart::never) return move(State::fatal, cause, actions);
     Duration pause{};
     if (moment.redis_is_away && policy_->has_registry) {  // I13: paced, but it counts to nothing
         pause = backoff_pause(policy_->backoff, ++held_tries_, moment.dice);

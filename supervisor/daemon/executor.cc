@@ -249,6 +249,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
     child::ChildPlan plan{spec};
     child::SpawnResult result = spawner_.spawn(plan);
     if (const auto* failure = std::get_if<child::SpawnFailure>(&result)) {
+        parts.spawn_error = failure->error;
         return not_spawned(process, who, child::describe(*failure, parts.id),
                            failure->is_nobodys_fault);
     }
@@ -259,6 +260,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
         std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     parts.spawned_since = loop_.now();
     parts.trouble.clear();
+    parts.spawn_error.reset();
     reaper_.watch(parts.child->pid, parts.child->pidfd.get(), token_of(process, who));
     for (UniqueFd& pipe : streams.captured) capture(parts.id, std::move(pipe));
     post_({process, core::Spawned{who}});
@@ -277,8 +279,11 @@ void Executor::not_spawned(ProcessId process,
 void Executor::capture(const std::string& id, UniqueFd pipe) {
     captures_.emplace_back();
     const auto at = std::prev(captures_.end());
-    *at = std::make_unique<logs::Capture>(loop_, output_, id + " | ", std::move(pipe),
-                                          [this, at] { captures_.erase(at); });
+    *at = std::make_unique<logs::Capture>(loop_, output_, id + " | ", std::move(pipe), [this, at] {
+        Executor* const self = this;  // erasing the capture takes this closure with it
+        self->captures_.erase(at);
+        if (self->captures_.empty() && self->when_quiet_) self->when_quiet_();
+    });
 }
 
 Outcome Executor::send(ProcessId process, SignalNumber signal) {
@@ -306,6 +311,8 @@ void Executor::reap() {
 void Executor::died(std::uint64_t token, const child::ExitStatus& how) {
     const ProcessId process = process_of(token);
     ProcessParts& parts = parts_[process.value()];
+    parts.death = std::make_unique<ProcessParts::Death>(ProcessParts::Death{
+        parts.child->pid, parts.registered_name(), loop_.now() - parts.spawned_since});
     parts.child.reset();
     parts.probe.reset();
     const core::Exit exit = exit_of(how);

@@ -69,6 +69,9 @@ public:
 
     // On SIGCHLD: everybody who died, orphans too, in this turn (I2).
     void reap();
+    // No output of a child is still to come.
+    [[nodiscard]] bool is_quiet() const { return captures_.empty(); }
+    void when_quiet(std::function<void()> call) { when_quiet_ = std::move(call); }
     // When the loop is over. As PID 1: whoever is still there gets TERM, a moment, and KILL.
     void end_everybody();
 
@@ -110,6 +113,7 @@ private:
     child::Reaper reaper_;
     child::Families families_;
     std::list<std::unique_ptr<logs::Capture>> captures_;
+    std::function<void()> when_quiet_;
     loop::Timer family_timer_;
 };
 

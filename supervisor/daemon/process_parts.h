@@ -24,9 +24,16 @@ struct ProcessParts {
     std::unique_ptr<registry::Registration>
         registration;  // as the worker wrote it; null = not seen (yet)
     std::unique_ptr<health::TcpProbe> probe;
+    struct Death {  // until it has been told: by then the replacement may live already
+        Pid pid;
+        std::string name;
+        Duration life;
+    };
+    std::unique_ptr<Death> death;
     WallTime spawned_at;
     TimePoint spawned_since;
     std::unique_ptr<control::LastExit> last_exit;
+    std::optional<int> spawn_error;  // errno of the last attempt, where it made no child
     std::string trouble;  // why the last attempt failed, as a sentence; "" after a success
 
     [[nodiscard]] const std::string& registered_name() const {

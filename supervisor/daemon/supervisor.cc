@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <utility>
 
@@ -354,32 +355,45 @@ void Supervisor::open_gate() {
 
 // One event, one line; then whoever waits for it.
 void Supervisor::tell(const core::Transition& t) {
-    ProcessParts& parts = parts_[t.process.value()];
-    const std::string& program = fleet_.program_name(fleet_.program_of(t.process));
-    const bool after_exit = tells_of_an_exit(t.cause);
-    const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
-                                                           t.cause != core::Cause::exited_expected);
     if (t.to == core::State::running && registrar_ && registrar_->is_away())
         registrar_->redis_may_be_back();
-    if (!settings_.is_plain || is_trouble) {
-        const bool has_child = t.to == core::State::running || t.to == core::State::stopping;
-        log_.write(
-            t.to == core::State::fatal ? LogLevel::error
-            : is_trouble               ? LogLevel::warn
-                                       : LogLevel::info,
-            after_exit ? "exited" : verb_of(t.to),
-            {{"program", program},
-             {"process", parts.id},
-             {"pid",
-              has_child && parts.leader ? std::to_string(parts.leader->value()) : std::string{}},
-             {"name", has_child ? parts.registered_name() : std::string{}},
-             {"status", after_exit ? exit_text(t.exit) : std::string{}},
-             {"cause", cause_text(t.cause)},
-             {"next", after_exit || is_trouble ? core::state_name(t.to) : std::string{}},
-             {"pause", t.to == core::State::backoff ? format_seconds(t.pause) : std::string{}},
-             {"reason", is_trouble ? parts.trouble : std::string{}}});
-    }
+    const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
+                                                           t.cause != core::Cause::exited_expected);
+    if (!settings_.is_plain || is_trouble) log_transition(t, is_trouble);
     waits_.shown(t);
+}
+
+void Supervisor::log_transition(const core::Transition& t, bool is_trouble) {
+    const LogLevel level = t.to == core::State::fatal ? LogLevel::error
+                           : is_trouble               ? LogLevel::warn
+                                                      : LogLevel::info;
+    if (!log_.shows(level)) return;
+    ProcessParts& parts = parts_[t.process.value()];
+    const bool has_exited =
+        tells_of_an_exit(t.cause) || (t.from == core::State::stopping && parts.death);
+    const std::unique_ptr<ProcessParts::Death> death =
+        has_exited ? std::move(parts.death) : nullptr;
+    const bool is_up = t.to == core::State::running || t.to == core::State::stopping;
+    std::string pid;
+    std::string name;
+    if (death) {
+        pid = std::to_string(death->pid.value());
+        name = death->name;
+    } else if (is_up && parts.leader) {
+        pid = std::to_string(parts.leader->value());
+        name = parts.registered_name();
+    }
+    log_.write(level, tells_of_an_exit(t.cause) ? "exited" : verb_of(t.to),
+               {{"program", fleet_.program_name(fleet_.program_of(t.process))},
+                {"process", parts.id},
+                {"pid", std::move(pid)},
+                {"name", std::move(name)},
+                {"status", has_exited ? exit_text(t.exit) : std::string{}},
+                {"uptime", death ? format_seconds(death->life) : std::string{}},
+                {"cause", cause_text(t.cause)},
+                {"next", has_exited || is_trouble ? core::state_name(t.to) : std::string{}},
+                {"pause", t.to == core::State::backoff ? format_seconds(t.pause) : std::string{}},
+                {"reason", is_trouble && !has_exited ? parts.trouble : std::string{}}});
 }
 
 void Supervisor::signalled(int number) {
@@ -448,6 +462,15 @@ void Supervisor::finish(int status) {
     shutdown_timer_.arm(loop_.now() + debt_patience);
 }
 
+// Of `run -- CMD`: the command's own, whatever ended it; as a shell says it where it could not even
+// be started.
+int Supervisor::command_status() const {
+    const ProcessParts& parts = parts_.front();
+    if (parts.spawn_error) return *parts.spawn_error == ENOENT ? 127 : 126;
+    if (!parts.last_exit) return status_;
+    return parts.last_exit->by_signal ? 128 + parts.last_exit->number : parts.last_exit->number;
+}
+
 void Supervisor::leave() {
     if (stage_ == Stage::over) return;
     stage_ = Stage::over;
@@ -459,9 +482,14 @@ void Supervisor::leave() {
              {"hint", "these registrations stay in Redis until the job system's own clean-up"}});
     }
     waits_.give_up_all();
+    if (settings_.is_plain) status_ = command_status();
     executor_.end_everybody();
     if (!settings_.is_plain) log_.info("ended", {{"status", std::to_string(status_)}});
-    end_timer_.arm(loop_.now());  // one more turn, so that answers are written
+    // One more turn, so that answers are written; and what the children said last is still in their
+    // pipes.
+    if (executor_.is_quiet()) return end_timer_.arm(loop_.now());
+    executor_.when_quiet([this] { end_timer_.arm(loop_.now()); });
+    end_timer_.arm(loop_.now() + output_patience);
 }
 
 }  // namespace muster::daemon

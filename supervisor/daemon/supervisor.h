@@ -53,6 +53,7 @@ private:
     void drain();
     void carry_out(const core::Order& order);
     void tell(const core::Transition& transition);
+    void log_transition(const core::Transition& transition, bool is_trouble);
     void watch(ProcessId process, Incarnation who);
     void release_name(ProcessId process, Incarnation who);
     void claim_name(ProcessId process, Incarnation who);
@@ -65,6 +66,7 @@ private:
     void enter_stopping(const char* why);
     void hasten();
     void finish(int status);
+    [[nodiscard]] int command_status() const;
     void leave();
 
     void redis_changed(bool is_away);

@@ -21,7 +21,7 @@ public:
     HandleMemory& operator=(const HandleMemory&) = delete;
     ~HandleMemory() {
         if (!open_) {  // libuv never saw it
-            delete body_;
+            delete std::exchange(body_, nullptr);
             return;
         }
         body_->silenced = true;

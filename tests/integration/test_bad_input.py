@@ -38,7 +38,7 @@ def test_all_errors_are_shown_at_once_with_the_nearest_word(folder):
         "[program.mail]", "proceses = 2", 'stop = ["TRM 3s"]', ""]))
     text = said(done)
     assert done.returncode == 2
-    for place, word in ((3, "start_secs"), (4, "always"), (6, "processes"), (7, "TERM")):
+    for place, word in ((3, "start_timeout"), (4, "always"), (6, "processes"), (7, "TERM")):
         lines = [line for line in text.splitlines() if f"muster.toml:{place}:" in line]
         assert lines and word in text, (place, word, text)
     assert [line for line in text.splitlines() if "program.mail" in line and "command" in line]

@@ -52,7 +52,8 @@ def test_a_worker_that_ignores_TERM_is_killed_after_its_time(muster):
 def test_I6_a_stub_with_a_horse_is_replaced_only_when_its_horse_is_gone(redis_server, muster):
     instance = muster(
         f'[redis]\nurl = "{redis_server.url}"\n[program.shap]\nregistry = "rq"\n'
-        f'command = "{rig.STUB} --redis {redis_server.url} --name {{name}} --horse 0"\n')
+        f'command = "{rig.STUB} --redis {redis_server.url} --name {{name}} --horse 0"\n'
+        'stop = ["TERM 200ms"]\n')
     old = instance.running("shap")
     horse = eventually(5, lambda: processes.children(old["pid"]))[0]
     processes.kill(old["pid"])
