@@ -67,6 +67,7 @@ int supervise(const client::RunOptions& options) {
     daemon::Supervisor supervisor{std::move(std::get<daemon::Settings>(settings)),
                                   {std::move(*spawner), std::move(*reaper)}};
     if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
+    child::let_go_of_startup_code();
     return supervisor.run();
 }
 

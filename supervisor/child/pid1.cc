@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,9 +10,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <thread>
 
 #include "base/text.h"
+
+// The linker's own names for the ends of the program's code.
+extern "C" const char __executable_start;  // NOLINT(bugprone-reserved-identifier)
+extern "C" const char etext;
 
 namespace muster::child {
 
@@ -57,6 +63,16 @@ std::optional<FileLimit> raise_file_limit() {
     limit.rlim_cur = wanted;
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return std::nullopt;
     return before;
+}
+
+void let_go_of_startup_code() {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin =
+        (reinterpret_cast<std::uintptr_t>(&__executable_start) + page - 1) & ~(page - 1);
+    const auto end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
+    if (end <= begin) return;
+    // Clean pages of a private file mapping: nothing can be lost, and a failure costs only memory.
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 int run_beside_leader(const std::function<int()>& program) {

@@ -349,6 +349,14 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
             fmt::format("program.{}.name: is the same for all {} processes; add {{rand}} "
                         "or {{process}}",
                         program.name, *program.processes));
+    if (policy.has_registry && has_placeholder(program.name_template, "pid") &&
+        !is_unique_by_itself(program.name_template))
+        reading.complain(
+            draft.name_at,
+            fmt::format(
+                "program.{}.name: a name that is not unique by itself is claimed before the "
+                "spawn, when nobody knows the {{pid}}; add {{rand}}, or leave {{pid}} out",
+                program.name));
     policy.claims_name = policy.has_registry && !is_unique_by_itself(program.name_template);
     const auto* after = std::get_if<ReadyAfter>(&program.ready);
     policy.ready_after = after == nullptr ? std::nullopt : std::optional<Duration>(after->delay);

@@ -1,12 +1,6 @@
-// Header-only: the shared library is built with exceptions, and would be one more file to load.
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#define TOML_ENABLE_FORMATTERS 0
-
 #include "config/reader.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,6 +8,16 @@
 #include <limits>
 
 #include "base/text.h"
+
+// Header-only: the shared library is built with exceptions, and would be one more file to load.
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+// toml++ 3.3 takes for granted that a key begins well, which "[.a]" does not: an abort with
+// assertions, undefined behaviour with NDEBUG. Without either the very next lines refuse it.
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_assert(true)
+#include <toml++/toml.h>
 
 namespace muster::config {
 

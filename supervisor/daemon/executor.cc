@@ -177,7 +177,16 @@ child::OutputTarget Executor::target_of(const config::Output& output,
             break;
         }
         case config::OutputKind::file: {
-            auto file = logs::open_log_file(config::fill(output.path, values));
+            const std::string path = config::fill(output.path, values);
+            if (path.find(child::pid_marker) != std::string::npos) {
+                trouble = Error{
+                    "a log path cannot hold a {name} that is made of {pid}: the file is opened "
+                    "before the "
+                    "pid is known",
+                    "write {process}, or a name without {pid}"};
+                return child::Null{};
+            }
+            auto file = logs::open_log_file(path);
             if (!file) {
                 trouble = file.error();
                 return child::Null{};

@@ -190,6 +190,8 @@ TEST_CASE("what is no TOML is told with its place") {
     CHECK(complaint("[program.a\n").starts_with("m.toml:1:11: "));
     CHECK(complaint("a = 1\na = 2").starts_with("m.toml:2:"));
     CHECK(complaint("a = \"x").starts_with("m.toml:1:"));
+    for (const char* text : {"[.a]", "[ = 1", "[[.a]]", "[{x}]", "[$x]", "x = {.a = 1}", "a.=1"})
+        CHECK_MESSAGE(has(complaint(text), "saw '"), text);
     CHECK(has(complaint("[program:shap]\ncommand=x"), "write [program.NAME], with a dot"));
     CHECK(has(complaint("a = \"\xff\xfe\""), "utf-8"));
     CHECK(complaint(std::string("a = \0", 5)).starts_with("m.toml:1:"));
