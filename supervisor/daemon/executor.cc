@@ -102,16 +102,16 @@ Executor::Executor(loop::Loop& loop,
       post_(std::move(post)),
       spawner_(std::move(tools.spawner)),
       reaper_(std::move(tools.reaper)),
-      families_(reaper_,
-                "MUSTER_INSTANCE",
-                [this](std::uint64_t token, bool somebody_is_left) {
-                    family_ended(token, somebody_is_left);
-                }),
-      family_timer_(loop, [this] { families_.pass(loop_.now()), arm_family_timer(); }) {}
+      family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }) {}
 
 Outcome Executor::prepare(Surroundings surroundings) {
     surroundings_ = std::move(surroundings);
     environment_ = own_environment();
+    families_ =
+        std::make_unique<child::Families>(reaper_, "MUSTER_INSTANCE=" + surroundings_.instance,
+                                          [this](std::uint64_t token, bool somebody_is_left) {
+                                              family_ended(token, somebody_is_left);
+                                          });
     prepared_.resize(config_.programs.size());
     for (std::size_t p = 0; p < config_.programs.size(); ++p) {
         const config::Program& program = config_.programs[p];
@@ -312,7 +312,7 @@ void Executor::reap() {
                  [this](Pid pid, child::ExitStatus how) {
                      log_.debug("orphan-reaped", {{"pid", std::to_string(pid.value())},
                                                   {"status", child::describe(how)}});
-                     families_.orphan_gone(pid, loop_.now());
+                     families_->orphan_gone(pid, loop_.now());
                  });
     arm_family_timer();
 }
@@ -338,15 +338,15 @@ void Executor::died(std::uint64_t token, const child::ExitStatus& how) {
 void Executor::end_family(ProcessId process, Incarnation who) {
     const ProcessParts& parts = parts_[process.value()];
     if (!parts.leader) return post_({process, core::FamilyEnded{who, false}});
-    families_.end({token_of(process, who), *parts.leader, marks(process, who)},
-                  ending_of(program_of(process).policy.orphans), loop_.now());
+    families_->end({token_of(process, who), *parts.leader, marks(process, who)},
+                   ending_of(program_of(process).policy.orphans), loop_.now());
     arm_family_timer();
 }
 
 void Executor::hasten_families() {
     for (std::uint32_t i = 0; i < parts_.size(); ++i) {
-        families_.hasten(token_of(ProcessId{i}, fleet_.machine(ProcessId{i}).incarnation()),
-                         loop_.now());
+        families_->hasten(token_of(ProcessId{i}, fleet_.machine(ProcessId{i}).incarnation()),
+                          loop_.now());
     }
     arm_family_timer();
 }
@@ -364,7 +364,7 @@ void Executor::family_ended(std::uint64_t token, bool somebody_is_left) {
 }
 
 void Executor::arm_family_timer() {
-    if (const auto next = families_.next_deadline())
+    if (const auto next = families_->next_deadline())
         family_timer_.arm(*next);
     else
         family_timer_.disarm();

@@ -111,7 +111,7 @@ private:
     std::vector<Prepared> prepared_;
     child::Spawner spawner_;
     child::Reaper reaper_;
-    child::Families families_;
+    std::unique_ptr<child::Families> families_;  // made when the instance has its name
     std::list<std::unique_ptr<logs::Capture>> captures_;
     std::function<void()> when_quiet_;
     loop::Timer family_timer_;
