@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -52,11 +53,24 @@ std::variant<daemon::Settings, int> settings_for(const client::RunOptions& optio
         settings.config_path = options.config_path;
     }
     if (options.control) settings.config.supervisor.control = options.control;
-    ::malloc_trim(0);  // the file's tree is gone: its pages too
     return settings;
 }
 
-int supervise(const client::RunOptions& options) {
+// Everything that supervision needs is copied off the start-up's heap before that is let go: the
+// file's tree leaves it full of holes (4 MiB with a thousand programs).
+int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools) {
+    daemon::Settings settings = *loaded;
+    loaded.reset();
+    ::malloc_trim(0);
+    daemon::Supervisor supervisor{std::move(settings), std::move(tools)};
+    if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
+    child::let_go_of_startup_code();
+    return supervisor.run();
+}
+
+int run(const client::RunOptions& options) {
+    if (auto adopted = child::become_subreaper(); !adopted)
+        return refused(sentence(adopted.error()));
     const auto child_files = child::raise_file_limit();
     auto spawner = child::Spawner::create(child_files);
     if (!spawner) return refused(sentence(spawner.error()));
@@ -64,11 +78,10 @@ int supervise(const client::RunOptions& options) {
     if (!reaper) return refused(sentence(reaper.error()));
     auto settings = settings_for(options);
     if (const int* status = std::get_if<int>(&settings)) return *status;
-    daemon::Supervisor supervisor{std::move(std::get<daemon::Settings>(settings)),
-                                  {std::move(*spawner), std::move(*reaper)}};
-    if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
-    child::let_go_of_startup_code();
-    return supervisor.run();
+    auto loaded =
+        std::make_unique<daemon::Settings>(std::move(std::get<daemon::Settings>(settings)));
+    daemon::Tools tools{std::move(*spawner), std::move(*reaper)};
+    return child::run_beside_leader([&] { return supervise(std::move(loaded), std::move(tools)); });
 }
 
 }  // namespace
@@ -76,9 +89,5 @@ int supervise(const client::RunOptions& options) {
 int main(int argc, char** argv) {
     muster::child::block_all_signals();
     muster::child::open_closed_stdio();
-    return muster::client::run(argc, argv, [](const muster::client::RunOptions& options) {
-        if (auto adopted = muster::child::become_subreaper(); !adopted)
-            return refused(sentence(adopted.error()));
-        return muster::child::run_beside_leader([&options] { return supervise(options); });
-    });
+    return muster::client::run(argc, argv, run);
 }

@@ -28,9 +28,13 @@ std::vector<std::string> files_to_try(const ChildSpec& spec) {
     const std::string& command = spec.argv.front();
     if (command.find('/') != std::string::npos) return {command};
     std::string_view path = default_path;
-    for (const std::string& entry : spec.environment) {
-        if (entry.starts_with("PATH=")) path = std::string_view(entry).substr(5);
-    }
+    const auto look_in = [&path](std::span<const std::string> entries) {
+        for (const std::string& entry : entries) {
+            if (entry.starts_with("PATH=")) path = std::string_view(entry).substr(5);
+        }
+    };
+    look_in(spec.inherited);
+    look_in(spec.environment);
     std::vector<std::string> files;
     for (const std::string& folder : split(path, ':')) {
         files.push_back(folder.empty() ? command : folder + "/" + command);
@@ -126,7 +130,10 @@ ChildPlan::ChildPlan(const ChildSpec& spec) : spec_(spec) {
     argv_.reserve(spec.argv.size() + 1);
     for (const std::string& text : spec.argv) argv_.push_back(keep(text));
     argv_.push_back(nullptr);
-    environment_.reserve(spec.environment.size() + 1);
+    environment_.reserve(spec.inherited.size() + spec.environment.size() + 1);
+    // execve() takes char* for history's sake and writes nothing.
+    for (const std::string& text : spec.inherited)
+        environment_.push_back(const_cast<char*>(text.c_str()));
     for (const std::string& text : spec.environment) environment_.push_back(keep(text));
     environment_.push_back(nullptr);
     candidates_.reserve(files.size());

@@ -48,8 +48,10 @@ struct ToFd {
 using OutputTarget = std::variant<Inherit, Null, ToFd>;
 
 struct ChildSpec {
-    std::vector<std::string> argv;         // never empty; argv[0] is searched in the child's PATH
-    std::vector<std::string> environment;  // "KEY=value"; the whole of it
+    std::vector<std::string> argv;  // never empty; argv[0] is searched in the child's PATH
+    std::span<const std::string>
+        inherited;  // "KEY=value" that all children share: borrowed, taken as it is
+    std::vector<std::string> environment;  // and what is this child's own
     std::string directory;                 // "" = ours
     std::optional<Identity> identity;      // absent = ours
     std::optional<mode_t> umask;

@@ -77,7 +77,9 @@ void let_go_of_startup_code() {
 
 int run_beside_leader(const std::function<int()>& program) {
 #ifdef M_ARENA_MAX
-    ::mallopt(M_ARENA_MAX, 1);  // one thread works: a second arena would only cost memory
+    // One arena for this thread's start-up, one for the program, which is the only one that works:
+    // what the start-up has used can be given back whole.
+    ::mallopt(M_ARENA_MAX, 2);
 #endif
     int status = 0;
     std::thread worker([&] { status = program(); });

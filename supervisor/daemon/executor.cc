@@ -198,6 +198,17 @@ child::OutputTarget Executor::target_of(const config::Output& output,
     return child::ToFd{streams.given.back().get()};
 }
 
+std::vector<std::string> Executor::not_overridden(const Prepared& prepared,
+                                                  const config::Program& program) const {
+    std::vector<std::string> kept;
+    for (const std::string& entry : environment_) {
+        const std::string key = entry.substr(0, entry.find('='));
+        if (!prepared.from_file.contains(key) && !program.environment.contains(key))
+            kept.push_back(entry);
+    }
+    return kept;
+}
+
 child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
     const config::Program& program = program_of(process);
     const Prepared& prepared = prepared_[fleet_.program_of(process).value()];
@@ -206,12 +217,10 @@ child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
     child::ChildSpec spec;
     spec.argv.reserve(program.command.size());
     for (const std::string& word : program.command) spec.argv.push_back(config::fill(word, values));
-    spec.environment.reserve(environment_.size() + program.environment.size() + 8);
-    for (const std::string& entry : environment_) {
-        const std::string key = entry.substr(0, entry.find('='));
-        if (!prepared.from_file.contains(key) && !program.environment.contains(key))
-            spec.environment.push_back(entry);
-    }
+    if (prepared.from_file.empty() && program.environment.empty())
+        spec.inherited = environment_;
+    else
+        spec.environment = not_overridden(prepared, program);
     for (const auto& [key, value] : prepared.from_file) {
         if (!program.environment.contains(key)) spec.environment.push_back(key + "=" + value);
     }

@@ -86,6 +86,8 @@ private:
     };
 
     [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
+    [[nodiscard]] std::vector<std::string> not_overridden(const Prepared& prepared,
+                                                          const config::Program& program) const;
     [[nodiscard]] std::vector<std::string> marks(ProcessId process, Incarnation who) const;
     [[nodiscard]] config::Placeholders placeholders(ProcessId process) const;
     child::OutputTarget target_of(const config::Output& output,
