@@ -50,7 +50,7 @@ bool is_secret_name(std::string_view name) {
     return false;
 }
 
-std::string quoted(std::string_view text, Braces braces = Braces::plain) {
+std::string in_quotes(std::string_view text, Braces braces = Braces::plain) {
     std::string out = "\"";
     while (!text.empty()) {
         const std::string_view reference = braces == Braces::in_template ? "${{" : "${";
@@ -75,7 +75,7 @@ std::string key_text(std::string_view key) {
     constexpr std::string_view bare =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     const bool is_bare = !key.empty() && key.find_first_not_of(bare) == key.npos;
-    return is_bare ? std::string(key) : quoted(key);
+    return is_bare ? std::string(key) : in_quotes(key);
 }
 
 std::string list(const std::vector<std::string>& parts) {
@@ -83,11 +83,11 @@ std::string list(const std::vector<std::string>& parts) {
 }
 
 std::string in_template(std::string_view text) {
-    return quoted(without_logins(text), Braces::in_template);
+    return in_quotes(without_logins(text), Braces::in_template);
 }
 
 std::string time(Duration duration) {
-    return quoted(format_duration(duration));
+    return in_quotes(format_duration(duration));
 }
 
 std::string_view word(core::Restart restart) {
@@ -157,11 +157,11 @@ std::string_view word(LogLevel level) {
 std::string output_text(const Output& output) {
     switch (output.kind) {
         case OutputKind::forward:
-            return quoted("forward");
+            return in_quotes("forward");
         case OutputKind::inherit:
-            return quoted("inherit");
+            return in_quotes("inherit");
         case OutputKind::null:
-            return quoted("null");
+            return in_quotes("null");
         case OutputKind::file:
             return in_template(output.path);
     }
@@ -172,13 +172,13 @@ std::string ready_text(const Ready& ready) {
     if (const auto* after = std::get_if<ReadyAfter>(&ready))
         return fmt::format("{{ after = {} }}", time(after->delay));
     if (const auto* tcp = std::get_if<ReadyTcp>(&ready))
-        return fmt::format("{{ tcp = {} }}", quoted(tcp->address));
-    return quoted("registered");
+        return fmt::format("{{ tcp = {} }}", in_quotes(tcp->address));
+    return in_quotes("registered");
 }
 
 std::string bound(std::uint64_t value) {
-    if (value == RLIM_INFINITY) return quoted("unlimited");
-    return value > INT64_MAX ? quoted(std::to_string(value)) : std::to_string(value);
+    if (value == RLIM_INFINITY) return in_quotes("unlimited");
+    return value > INT64_MAX ? in_quotes(std::to_string(value)) : std::to_string(value);
 }
 
 class Printer {
@@ -205,16 +205,16 @@ private:
 
 void Printer::print(const Supervisor& supervisor) {
     table("supervisor");
-    line("service", quoted(supervisor.service));
-    if (supervisor.control) line("control", quoted(*supervisor.control));
+    line("service", in_quotes(supervisor.service));
+    if (supervisor.control) line("control", in_quotes(*supervisor.control));
     line("log", fmt::format("{{ level = \"{}\", format = \"text\" }}", word(supervisor.log_level)));
     line("shutdown_timeout", time(supervisor.shutdown_timeout));
 }
 
 void Printer::print(const Redis& redis) {
     table("redis");
-    line("url", quoted(without_logins(redis.url)));
-    line("prefix", quoted(redis.prefix));
+    line("url", in_quotes(without_logins(redis.url)));
+    line("prefix", in_quotes(redis.prefix));
     line("connect_timeout", time(redis.connect_timeout));
     line("command_timeout", time(redis.command_timeout));
     line("wait", time(redis.wait));
@@ -234,21 +234,21 @@ void Printer::print_what(const Program& program) {
     std::vector<std::string> parts;
     for (const std::string& argument : program.command) parts.push_back(in_template(argument));
     line("command", list(parts));
-    line("registry", quoted(program.registry == RegistryKind::rq ? "rq" : "none"));
+    line("registry", in_quotes(program.registry == RegistryKind::rq ? "rq" : "none"));
     if (program.processes) line("processes", std::to_string(*program.processes));
-    line("name", quoted(program.name_template, Braces::in_template));
+    line("name", in_quotes(program.name_template, Braces::in_template));
     if (!program.directory.empty()) line("directory", in_template(program.directory));
-    if (!program.user.empty()) line("user", quoted(program.user));
-    if (!program.group.empty()) line("group", quoted(program.group));
+    if (!program.user.empty()) line("user", in_quotes(program.user));
+    if (!program.group.empty()) line("group", in_quotes(program.group));
     if (!program.environment.empty()) {
         parts.clear();
         for (const auto& [name, value] : program.environment)
             parts.push_back(
                 fmt::format("{} = {}", key_text(name),
-                            is_secret_name(name) ? quoted(masked) : in_template(value)));
+                            is_secret_name(name) ? in_quotes(masked) : in_template(value)));
         line("environment", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
     }
-    if (!program.env_file.empty()) line("env_file", quoted(program.env_file));
+    if (!program.env_file.empty()) line("env_file", in_quotes(program.env_file));
     if (program.umask) line("umask", fmt::format("\"{:03o}\"", *program.umask));
 }
 
@@ -273,7 +273,7 @@ void Printer::print_policy(const Program& program) {
     for (const core::Dependency& dependency : program.after)
         parts.push_back(fmt::format("\"{}:{}\"", dependency.program, word(dependency.condition)));
     if (!parts.empty()) line("after", list(parts));
-    line("restart", quoted(word(policy.restart)));
+    line("restart", in_quotes(word(policy.restart)));
     line("exit_codes", fmt::format("[{}]", fmt::join(policy.exit_codes, ", ")));
     line("ready", ready_text(program.ready));
     line("start_timeout", time(policy.start_timeout));
@@ -282,7 +282,7 @@ void Printer::print_policy(const Program& program) {
                      time(policy.backoff.initial), time(policy.backoff.max), policy.backoff.factor,
                      policy.backoff.jitter, time(policy.backoff.reset_after)));
     line("start_limit", std::to_string(policy.start_limit));
-    line("on_fatal", quoted(word(policy.on_fatal)));
+    line("on_fatal", in_quotes(word(policy.on_fatal)));
     line("essential", policy.essential ? "true" : "false");
     parts.clear();
     for (const core::StopStep& step : policy.stop) {
@@ -292,9 +292,9 @@ void Printer::print_policy(const Program& program) {
                             : fmt::format("\"{} {}\"", signal, format_duration(step.wait)));
     }
     line("stop", list(parts));
-    line("orphans", quoted(word(policy.orphans)));
+    line("orphans", in_quotes(word(policy.orphans)));
     if (policy.has_registry)
-        line("jobs", quoted(program.jobs == Jobs::leave ? "leave" : "hand-back"));
+        line("jobs", in_quotes(program.jobs == Jobs::leave ? "leave" : "hand-back"));
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ void read_processes(const Value& value, ProgramDraft& draft) {
             return;
         }
         return value.complain(
-            fmt::format("{} is neither a number from 1 to 10000 nor \"cpus\"", value.quoted()));
+            fmt::format("{} is neither a number from 1 to 10000 nor \"cpus\"", value.in_quotes()));
     }
     keep(draft.program.processes, value.whole<std::uint32_t>(1, 10'000));
 }
@@ -122,7 +122,7 @@ void read_umask(const Value& value, ProgramDraft& draft) {
     const auto [rest, code] = std::from_chars(text->data(), end, mask, 8);
     if (code != std::errc{} || rest != end || mask > 0777)
         return value.complain(
-            fmt::format("{} is no umask from \"000\" to \"777\"", value.quoted()));
+            fmt::format("{} is no umask from \"000\" to \"777\"", value.in_quotes()));
     draft.program.umask = mask;
 }
 
@@ -138,13 +138,13 @@ void read_after_item(const Value& item, ProgramDraft& draft) {
         if (found == std::end(words))
             return item.complain(
                 fmt::format("{}: after the colon stands started, ready or succeeded{}",
-                            item.quoted(), suggestion(word, words)));
+                            item.in_quotes(), suggestion(word, words)));
         dependency.condition = static_cast<core::Condition>(found - std::begin(words));
     }
     const auto& others = draft.program.after;
     if (std::any_of(others.begin(), others.end(),
                     [&](const core::Dependency& d) { return d.program == dependency.program; }))
-        return item.complain(fmt::format("{} is there twice", item.quoted()));
+        return item.complain(fmt::format("{} is there twice", item.in_quotes()));
     draft.program.after.push_back(std::move(dependency));
     draft.after_at.push_back(item.position());
 }
@@ -187,12 +187,12 @@ void read_output(const Value& value, ProgramDraft& draft) {
         draft.program.*member = Output{OutputKind::null, {}};
     } else if (is_our_own_stream(*text)) {
         value.complain(fmt::format("{} cannot be opened by path; write \"inherit\" or \"forward\"",
-                                   value.quoted()));
+                                   value.in_quotes()));
     } else if (!is_output_path(*text)) {
         value.complain(
             fmt::format("{} is neither forward, inherit, null nor a path (a file here: "
                         "./NAME){}",
-                        value.quoted(), suggestion(*text, words)));
+                        value.in_quotes(), suggestion(*text, words)));
     } else {
         draft.program.*member = Output{OutputKind::file, std::move(*text)};
     }

@@ -78,7 +78,7 @@ void read_tcp(const Value& value, ProgramDraft& draft) {
             std::from_chars(address->data() + colon + 1, end, port).ptr != end || port == 0)
             return value.complain(
                 fmt::format("{} is not an address; write host:port, or the path of a unix socket",
-                            value.quoted()));
+                            value.in_quotes()));
     }
     draft.program.ready = ReadyTcp{*address};
 }
@@ -102,7 +102,7 @@ std::optional<core::StopStep> read_step(const Value& item) {
         std::string upper(name);
         for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
         item.complain(fmt::format("{} does not begin with a signal, as \"TERM 25s\" does{}",
-                                  item.quoted(), suggestion(upper, usual)));
+                                  item.in_quotes(), suggestion(upper, usual)));
         return std::nullopt;
     }
     if (wait.empty())
@@ -115,7 +115,7 @@ std::optional<core::StopStep> read_step(const Value& item) {
     const auto length = parse_duration(wait);
     if (!length) {
         item.complain(fmt::format(
-            "{}: after the signal stands how long to wait, as in \"TERM 25s\"", item.quoted()));
+            "{}: after the signal stands how long to wait, as in \"TERM 25s\"", item.in_quotes()));
         return std::nullopt;
     }
     return core::StopStep{SignalNumber{signal}, *length};

@@ -212,7 +212,7 @@ const std::string* Value::raw_text() const {
     return text == nullptr ? nullptr : &text->get();
 }
 
-std::string Value::quoted() const {
+std::string Value::in_quotes() const {
     const std::string* raw = raw_text();
     if (raw == nullptr) return std::string(noun(kind()));
     std::string shown = raw->substr(0, longest_quote);
@@ -306,7 +306,7 @@ std::optional<std::int64_t> Value::integer(std::int64_t least, std::int64_t most
     }
     if (!number)
         complain(fmt::format("is {}, but must be a whole number",
-                             kind() == Kind::text ? quoted() : noun(kind())));
+                             kind() == Kind::text ? in_quotes() : noun(kind())));
     else if (*number < least || *number > most)
         complain(fmt::format("must be from {} to {}", least, most));
     else
@@ -334,7 +334,7 @@ std::optional<bool> Value::boolean() const {
         if (*word == "false") return false;
     }
     complain(fmt::format("is {}, but must be true or false",
-                         kind() == Kind::text ? quoted() : noun(kind())));
+                         kind() == Kind::text ? in_quotes() : noun(kind())));
     return std::nullopt;
 }
 
@@ -358,7 +358,7 @@ std::optional<Duration> Value::duration() const {
     if (length) return *length;
     // The error repeats its text: what ${…} stands for is not shown.
     if (raw_text() != nullptr && written != *raw_text())
-        complain(fmt::format("{} is no duration", quoted()));
+        complain(fmt::format("{} is no duration", in_quotes()));
     else
         complain(length.error());
     return std::nullopt;
@@ -374,7 +374,8 @@ std::optional<std::uint64_t> Value::size() const {
     if (!written) return std::nullopt;
     const auto bytes = parse_size(*written);
     if (!bytes)
-        complain(fmt::format("{} is not a size; write a number of bytes, 64MB or 1GiB", quoted()));
+        complain(
+            fmt::format("{} is not a size; write a number of bytes, 64MB or 1GiB", in_quotes()));
     return bytes;
 }
 
@@ -382,9 +383,9 @@ void Value::refuse_word(std::span<const std::string_view> words) const {
     const auto word = text();
     const std::string_view near = word ? nearest(*word, words) : std::string_view{};
     if (near.empty())
-        complain(fmt::format("{} is not one of {}", quoted(), fmt::join(words, ", ")));
+        complain(fmt::format("{} is not one of {}", in_quotes(), fmt::join(words, ", ")));
     else
-        complain(fmt::format("{} is not one of {}; did you mean {}?", quoted(),
+        complain(fmt::format("{} is not one of {}; did you mean {}?", in_quotes(),
                              fmt::join(words, ", "), near));
 }
 

@@ -76,7 +76,7 @@ public:
     void complain(const Error& error) const;
     void complain_of_key(std::string_view what) const;
     // What the file says here, for a complaint; ${…} is shown as written.
-    [[nodiscard]] std::string quoted() const;
+    [[nodiscard]] std::string in_quotes() const;
 
     // Each reads this value as what it says, or complains and yields nothing.
     [[nodiscard]] std::optional<std::string> text(Braces braces = Braces::plain) const;
@@ -178,7 +178,7 @@ std::optional<Enum> Value::choice(const Choice<Enum> (&choices)[N]) const {
     std::vector<std::string_view> words;
     for (const Choice<Enum>& choice : choices) {
         if (choice.word == *word) {
-            if (!choice.value) complain(quoted() + " is " + std::string(not_yet));
+            if (!choice.value) complain(in_quotes() + " is " + std::string(not_yet));
             return choice.value;
         }
         if (choice.value) words.push_back(choice.word);

@@ -254,7 +254,7 @@ std::vector<std::string> Executor::marks(ProcessId process, Incarnation who) con
 void Executor::spawn(ProcessId process, Incarnation who) {
     ProcessParts& parts = parts_[process.value()];
     const config::Program& program = program_of(process);
-    if (!program.policy.claims_name) parts.name = new_name(process);
+    if (!fleet_.machine(process).policy().claims_name) parts.name = new_name(process);
     child::ChildSpec spec = spec_of(process, who);
     const config::Placeholders values = placeholders(process);
     Streams streams;
@@ -348,7 +348,7 @@ void Executor::end_family(ProcessId process, Incarnation who) {
     const ProcessParts& parts = parts_[process.value()];
     if (!parts.leader) return post_({process, core::FamilyEnded{who, false}});
     families_->end({token_of(process, who), *parts.leader, marks(process, who)},
-                   ending_of(program_of(process).policy.orphans), loop_.now());
+                   ending_of(fleet_.machine(process).policy().orphans), loop_.now());
     arm_family_timer();
 }
 

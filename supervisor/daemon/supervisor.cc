@@ -35,12 +35,14 @@ WallTime wall_now() {
         std::chrono::system_clock::now());
 }
 
-std::vector<core::ProgramPlan> plans(const config::Config& config) {
+// The policies are the core's from here on.
+std::vector<core::ProgramPlan> take_plans(config::Config& config) {
     std::vector<core::ProgramPlan> plans;
     plans.reserve(config.programs.size());
-    for (const config::Program& program : config.programs) {
+    for (config::Program& program : config.programs) {
+        const std::uint32_t processes = program.processes.value_or(1);
         plans.push_back(
-            {program.name, program.policy, program.after, program.processes.value_or(1)});
+            {program.name, std::move(program.policy), std::move(program.after), processes});
     }
     return plans;
 }
@@ -103,7 +105,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
       started_at_(wall_now()),
       output_(loop_, STDOUT_FILENO),
       log_(output_, settings_.config.supervisor.log_level),
-      fleet_(plans(settings_.config),
+      fleet_(take_plans(settings_.config),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,
                 log_,

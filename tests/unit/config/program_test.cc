@@ -43,12 +43,23 @@ TEST_CASE(
     CHECK(std::holds_alternative<ReadyRegistered>(p.ready));
     CHECK_FALSE(p.policy.ready_after);
     CHECK_FALSE(p.policy.claims_name);
-    CHECK(program("registry = \"rq\"\nname = \"{program}-{pid}\"", with_redis).policy.claims_name);
+    CHECK(program("registry = \"rq\"\nname = \"{program}-{process}\"", with_redis)
+              .policy.claims_name);
     CHECK(program("registry = \"rq\"\nname = \"{{rand}\"", with_redis).policy.claims_name);
     CHECK_FALSE(program("registry = \"rq\"\nname = \"x{uuid}\"", with_redis).policy.claims_name);
     CHECK_FALSE(program("name = \"fixed\"").policy.claims_name);
     CHECK(program("registry = \"rq\"\nready = { after = 2 }", with_redis).policy.ready_after ==
           Duration{2s});
+}
+
+TEST_CASE(
+    "a name that has to be claimed cannot be made of the pid, which nobody knows before the "
+    "spawn") {
+    const std::string told =
+        complaint_of("registry = \"rq\"\nname = \"{program}-{pid}\"", with_redis);
+    CHECK(has(told, "program.a.name"));
+    CHECK(has(told, "claimed before the spawn"));
+    CHECK(complaint_of("registry = \"rq\"\nname = \"{pid}-{rand}\"", with_redis).empty());
 }
 
 TEST_CASE("each key of a program is read") {
