@@ -45,6 +45,7 @@ public:
     void forget(ProcessId process);
     void release(registry::Release release) { debts_.add(std::move(release)); }
     void claim(const registry::Claim& claim, std::function<void(Outcome)> done);
+    void drop_claim(const registry::Claim& claim) { rq_.drop_claim(claim); }
 
     [[nodiscard]] bool is_away() const { return !client_.is_connected(); }
     [[nodiscard]] std::size_t debts() const { return debts_.count(); }

@@ -302,6 +302,7 @@ void Supervisor::registered(const registry::Sought& sought,
 
 void Supervisor::release_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
+    if (registrar_ && !parts.leader) registrar_->drop_claim(claim_of(id));  // it was never spawned
     if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
     const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
     registrar_->forget(id);
@@ -324,10 +325,23 @@ void Supervisor::released(const registry::Release& release) {
     if (stage_ == Stage::paying && registrar_->debts() == 0) leave();
 }
 
+// Long enough for the worker to register itself under it.
+registry::Claim Supervisor::claim_of(ProcessId id) const {
+    return {id, parts_[id.value()].name, fleet_.machine(id).policy().start_timeout + 1min};
+}
+
+// An embedded one: whoever says by a port that it is ready. Others' restarts must not become our
+// attempts to connect.
+bool Supervisor::may_be_redis(ProcessId id) const {
+    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    return std::holds_alternative<config::ReadyTcp>(program.ready);
+}
+
 void Supervisor::claim_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
+    parts.leader.reset();  // of the life before: this one has none yet
     parts.name = executor_.new_name(id);
-    registrar_->claim({id, parts.name}, [this, id, who](const Outcome& outcome) {
+    registrar_->claim(claim_of(id), [this, id, who](const Outcome& outcome) {
         if (outcome) return post({id, core::NameClaimed{who}});
         ProcessParts& refused = parts_[id.value()];
         refused.trouble = outcome.error().message();
@@ -357,7 +371,8 @@ void Supervisor::open_gate() {
 
 // One event, one line; then whoever waits for it.
 void Supervisor::tell(const core::Transition& t) {
-    if (t.to == core::State::running && registrar_ && registrar_->is_away())
+    if (t.to == core::State::running && registrar_ && registrar_->is_away() &&
+        may_be_redis(t.process))
         registrar_->redis_may_be_back();
     const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
                                                            t.cause != core::Cause::exited_expected);

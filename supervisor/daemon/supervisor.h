@@ -57,6 +57,8 @@ private:
     void watch(ProcessId process, Incarnation who);
     void release_name(ProcessId process, Incarnation who);
     void claim_name(ProcessId process, Incarnation who);
+    [[nodiscard]] registry::Claim claim_of(ProcessId process) const;
+    [[nodiscard]] bool may_be_redis(ProcessId process) const;
     [[nodiscard]] core::Moment moment();
 
     void signalled(int number);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures muster beside the floor (tests/bench/bare.cc) and, where they are installed, runit and s6, in one run.
 
-    meson setup build-bench --buildtype=release -Dstatic=true && ninja -C build-bench supervisor/muster bench_stamp bench_bare
+    meson setup build-bench --buildtype=release -Doptimization=2 -Dstatic=true && ninja -C build-bench supervisor/muster tests/bench/bench_stamp tests/bench/bench_bare
     python3 tests/bench/bench.py build-bench [--reps 3]
 
 Only ratios of one run mean anything; the rows go through all contenders in turn, so that noise falls on all.
