@@ -69,7 +69,9 @@ void TcpProbe::connect(const std::string& ip) {
 void TcpProbe::tried(const Outcome& outcome) {
     if (outcome) {
         retry_.disarm();
-        return ready_();
+        const std::function<void()> ready =
+            std::move(ready_);  // the call may destroy this, and its closure with it
+        return ready();
     }
     retry_.arm(loop_.now() + pause_);
     pause_ = std::min(pause_ * 2, longest_pause);

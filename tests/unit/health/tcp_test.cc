@@ -23,6 +23,31 @@ TEST_CASE("an address is host:port, with brackets for IPv6, or the path of a uni
     }
 }
 
+TEST_CASE("a probe may be destroyed by what it calls, which goes on with its own values") {
+    char folder[] = "/tmp/muster-probe-XXXXXX";
+    REQUIRE(mkdtemp(folder) != nullptr);
+    const std::string path = std::string(folder) + "/socket";
+    loop::Loop loop;
+    std::string told;
+    {
+        std::unique_ptr<loop::Stream> accepted;
+        auto listener = loop::Listener::listen_unix(
+            loop, path, 0600,
+            [&](std::unique_ptr<loop::Stream> stream) { accepted = std::move(stream); });
+        REQUIRE(listener);
+        std::unique_ptr<TcpProbe> probe;
+        const std::string word = "a word that is too long for the closure to hold it in itself";
+        probe = std::make_unique<TcpProbe>(loop, *parse_address(path), [&, word] {
+            probe.reset();
+            told = word;
+            loop.stop();
+        });
+        loop.run();
+    }
+    CHECK(told == "a word that is too long for the closure to hold it in itself");
+    ::rmdir(folder);
+}
+
 TEST_CASE("a probe tries until somebody listens, and tells it once") {
     char folder[] = "/tmp/muster-probe-XXXXXX";
     REQUIRE(mkdtemp(folder) != nullptr);
