@@ -28,8 +28,9 @@ struct FileLimit {
 // Nothing where it was not changed.
 std::optional<FileLimit> raise_file_limit();
 
-// Lets go of our code's pages: what only the start-up ran (the command line, the configuration) needs no memory while
-// we supervise. What is called again comes back from the page cache. Worth 1.5 MiB of RSS in a static binary.
+// Lets go of our code's pages: what only the start-up ran (the command line, the configuration)
+// needs no memory while we supervise. What is called again comes back from the page cache.
+// Worth 1.5 MiB of RSS in a static binary.
 void let_go_of_startup_code();
 
 // Runs the program on a second thread while the thread-group leader only waits for it, and returns
