@@ -11,11 +11,12 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "core/job_system.h"
 #include "core/policy.h"
 
 namespace muster::config {
 
-enum class RegistryKind : std::uint8_t { none, rq };
+using core::RegistryKind;
 enum class Jobs : std::uint8_t {
     hand_back,
     leave

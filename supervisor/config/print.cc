@@ -234,7 +234,7 @@ void Printer::print_what(const Program& program) {
     std::vector<std::string> parts;
     for (const std::string& argument : program.command) parts.push_back(in_template(argument));
     line("command", list(parts));
-    line("registry", in_quotes(program.registry == RegistryKind::rq ? "rq" : "none"));
+    line("registry", in_quotes(core::traits(program.registry).word));
     if (program.processes) line("processes", std::to_string(*program.processes));
     line("name", in_quotes(program.name_template, Braces::in_template));
     if (!program.directory.empty()) line("directory", in_template(program.directory));

@@ -40,10 +40,10 @@ constexpr Choice<core::Orphans> orphan_ways[] = {
 constexpr Choice<Jobs> job_ways[] = {
     {"hand-back", Jobs::hand_back}, {"leave", Jobs::leave}, {"fail", std::nullopt}};
 constexpr Choice<RegistryKind> registries[] = {
-    {"none", RegistryKind::none}, {"rq", RegistryKind::rq},     {"sidekiq", std::nullopt},
-    {"resque", std::nullopt},     {"dramatiq", std::nullopt},   {"celery", std::nullopt},
-    {"bullmq", std::nullopt},     {"arq", std::nullopt},        {"huey", std::nullopt},
-    {"bee-queue", std::nullopt},  {"node-resque", std::nullopt}};
+    {"none", RegistryKind::none}, {"rq", RegistryKind::rq},    {"sidekiq", std::nullopt},
+    {"resque", std::nullopt},     {"dramatiq", std::nullopt},  {"celery", std::nullopt},
+    {"bullmq", std::nullopt},     {"custom", std::nullopt},    {"arq", std::nullopt},
+    {"huey", std::nullopt},       {"bee-queue", std::nullopt}, {"node-resque", std::nullopt}};
 
 void read_processes(const Value& value, ProgramDraft& draft) {
     if (value.kind() == Value::Kind::text) {

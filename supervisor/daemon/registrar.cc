@@ -38,7 +38,7 @@ Registrar::Registrar(loop::Loop& loop,
                      Log& log,
                      redis::Url url,
                      const config::Redis& settings,
-                     registry::RqOptions options,
+                     registry::SystemOptions options,
                      RegistrarEvents events)
     : loop_(loop),
       log_(log),
@@ -46,11 +46,12 @@ Registrar::Registrar(loop::Loop& loop,
       client_(loop,
               {std::move(url), settings.connect_timeout, settings.command_timeout},
               [this](const redis::Client::State& state) { redis_changed(state); }),
-      rq_(client_, std::move(options)),
+      options_(std::move(options)),
+      claims_(client_, {options_.prefix, options_.owner}),
       debts_(loop,
              {[this](const registry::Release& release,
                      std::function<void(Result<registry::Released>)> done) {
-                  rq_.release(release, std::move(done));
+                  system(release.kind).release(release, std::move(done));
               },
               [this] { return client_.is_connected(); }},
              [this](const registry::Release& release, const registry::Released& released) {
@@ -88,18 +89,30 @@ void Registrar::forget(ProcessId process) {
     if (sought_.empty()) look_timer_.disarm();
 }
 
-// One call for all that are looked for. Nobody is looked for in a settled fleet, and then nothing
-// is asked.
-void Registrar::look() {
-    if (is_away() || is_looking_ || sought_.empty()) return;
-    is_looking_ = true;
-    rq_.look(sought_, lifeline_.guard([this](Result<std::vector<registry::Rq::Found>> result) {
-        looked(result);
-    }));
+// Only kinds with an adapter come here: config/ refuses the others.
+registry::System& Registrar::system(registry::RegistryKind kind) {
+    auto& system = systems_[kind];
+    if (!system) system = registry::make_system(kind, client_, options_);
+    return *system;
 }
 
-void Registrar::looked(const Result<std::vector<registry::Rq::Found>>& result) {
-    is_looking_ = false;
+// One call a kind for all that are looked for. Nobody is looked for in a settled fleet, and then
+// nothing is asked.
+void Registrar::look() {
+    if (is_away() || open_looks_ > 0 || sought_.empty()) return;
+    std::map<registry::RegistryKind, std::vector<registry::Sought>> by_kind;
+    for (const auto& sought : sought_) by_kind[sought.kind].push_back(sought);
+    open_looks_ = by_kind.size();
+    for (auto& [kind, sought] : by_kind) {
+        system(kind).look(
+            std::move(sought),
+            lifeline_.guard(
+                [this](Result<std::vector<registry::System::Found>> result) { looked(result); }));
+    }
+}
+
+void Registrar::looked(const Result<std::vector<registry::System::Found>>& result) {
+    --open_looks_;
     if (result) {
         for (const auto& [sought, found] : *result) {
             if (!found) continue;
@@ -112,14 +125,17 @@ void Registrar::looked(const Result<std::vector<registry::Rq::Found>>& result) {
             events_.registered(sought, *found);
         }
     }
-    if (sought_.empty() || is_away()) return;
+    if (open_looks_ > 0 || sought_.empty() || is_away()) return;
     look_timer_.arm(loop_.now() + look_pause_);
     look_pause_ = std::min(look_pause_ + look_pause_ / 4, rarest_look);
 }
 
-void Registrar::claim(const registry::Claim& claim, std::function<void(Outcome)> done) {
-    rq_.claim(claim, [name = claim.name,
-                      done = std::move(done)](Result<registry::ClaimOutcome> result) {
+void Registrar::claim(registry::RegistryKind kind,
+                      registry::Claim claim,
+                      std::function<void(Outcome)> done) {
+    claim.holder_key = system(kind).holder_key(claim.name);
+    claims_.claim(claim, [name = claim.name,
+                          done = std::move(done)](Result<registry::ClaimOutcome> result) {
         if (!result)
             return done(result.error().while_doing(fmt::format("claiming the name '{}'", name)));
         if (result->claimed) return done(Done{});

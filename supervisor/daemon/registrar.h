@@ -1,9 +1,12 @@
 #pragma once
-// Between the fleet and the job system's registry: who is registered, what must be told of a death,
-// whose name is claimed, and whether Redis is there at all. One connection, whatever the number of
-// workers.
+// Between the fleet and the job systems' registries: who is registered, what must be told of a
+// death, whose name is claimed, and whether Redis is there at all. One connection, whatever the
+// number of workers.
 
+#include <cstddef>
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,8 +17,9 @@
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "redis/client.h"
+#include "registry/claims.h"
 #include "registry/debts.h"
-#include "registry/rq.h"
+#include "registry/system.h"
 
 namespace muster::daemon {
 
@@ -31,7 +35,7 @@ public:
               Log& log,
               redis::Url url,
               const config::Redis& settings,
-              registry::RqOptions options,
+              registry::SystemOptions options,
               RegistrarEvents events);
     Registrar(const Registrar&) = delete;
     Registrar& operator=(const Registrar&) = delete;
@@ -44,8 +48,10 @@ public:
     void seek(registry::Sought sought);  // until it is found or forgotten
     void forget(ProcessId process);
     void release(registry::Release release) { debts_.add(std::move(release)); }
-    void claim(const registry::Claim& claim, std::function<void(Outcome)> done);
-    void drop_claim(const registry::Claim& claim) { rq_.drop_claim(claim); }
+    void claim(registry::RegistryKind kind,
+               registry::Claim claim,
+               std::function<void(Outcome)> done);
+    void drop_claim(const registry::Claim& claim) { claims_.drop(claim); }
 
     [[nodiscard]] bool is_away() const { return !client_.is_connected(); }
     [[nodiscard]] std::size_t debts() const { return debts_.count(); }
@@ -54,7 +60,8 @@ public:
 
 private:
     void look();
-    void looked(const Result<std::vector<registry::Rq::Found>>& result);
+    void looked(const Result<std::vector<registry::System::Found>>& result);
+    registry::System& system(registry::RegistryKind kind);
     void redis_changed(const redis::Client::State& state);
     void paid(const registry::Release& release, const registry::Released& released);
 
@@ -62,11 +69,13 @@ private:
     Log& log_;
     RegistrarEvents events_;
     redis::Client client_;
-    registry::Rq rq_;
+    registry::SystemOptions options_;
+    std::map<registry::RegistryKind, std::unique_ptr<registry::System>> systems_;  // as needed
+    registry::Claims claims_;
     registry::Debts debts_;
     std::vector<registry::Sought> sought_;
     Duration look_pause_;
-    bool is_looking_ = false;
+    std::size_t open_looks_ = 0;  // one for each kind that is looked for
     loop::Timer look_timer_;
     loop::Lifeline lifeline_;
 };

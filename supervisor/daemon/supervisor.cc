@@ -163,7 +163,7 @@ Outcome Supervisor::open() {
     if (!settings_.config.redis) return Done{};
     auto url = redis::parse_url(settings_.config.redis->url);
     if (!url) return url.error().while_doing("redis.url");
-    registry::RqOptions options{host_, instance_, settings_.config.redis->prefix, {}};
+    registry::SystemOptions options{host_, instance_, settings_.config.redis->prefix, {}};
     options.is_of_family = [](Pid registered, const registry::Sought& sought) {
         return registered == sought.pid || ::getsid(registered.value()) == sought.pid.value();
     };
@@ -278,8 +278,8 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
         }
     }
     if (!registrar_ || program.registry == config::RegistryKind::none) return;
-    registrar_->seek(
-        {id, who, parts.name, parts.child->pid, parts.spawned_at, may_choose_own_name(program)});
+    registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at,
+                      may_choose_own_name(program), program.registry});
 }
 
 void Supervisor::registered(const registry::Sought& sought,
@@ -314,7 +314,8 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .spawned_at = parts.spawned_at,
                               .registration = std::nullopt,
                               .hand_back = program.jobs == config::Jobs::hand_back,
-                              .may_choose_own_name = may_choose_own_name(program)};
+                              .may_choose_own_name = may_choose_own_name(program),
+                              .kind = program.registry};
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));
@@ -341,7 +342,8 @@ void Supervisor::claim_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     parts.leader.reset();  // of the life before: this one has none yet
     parts.name = executor_.new_name(id);
-    registrar_->claim(claim_of(id), [this, id, who](const Outcome& outcome) {
+    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    registrar_->claim(program.registry, claim_of(id), [this, id, who](const Outcome& outcome) {
         if (outcome) return post({id, core::NameClaimed{who}});
         ProcessParts& refused = parts_[id.value()];
         refused.trouble = outcome.error().message();

@@ -1,6 +1,5 @@
 #pragma once
-// What a job system must be told. One implementation for each system; daemon/ owns one for each
-// Redis.
+// What a job system must be told: plain data. Who tells it: system.h.
 
 #include <cstdint>
 #include <functional>
@@ -11,8 +10,11 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "core/job_system.h"
 
 namespace muster::registry {
+
+using core::RegistryKind;
 
 // What the registry holds of one live worker, as it was read: exactly these values must match
 // before it is removed.
@@ -34,6 +36,7 @@ struct Sought {
     Pid pid;           // of the incarnation's leader
     WallTime spawned_at;
     bool may_choose_own_name;  // the command does not carry {name}: look by host and pid too
+    RegistryKind kind = RegistryKind::rq;
 };
 
 // A death that is proved (reaped, and nothing of the family lives) and still to be told.
@@ -47,6 +50,7 @@ struct Release {
     std::optional<Registration> registration;  // absent: it died before it was seen in the registry
     bool hand_back = true;                     // its job in flight
     bool may_choose_own_name = false;          // with no registration: look by host and pid too
+    RegistryKind kind = RegistryKind::rq;
 };
 
 struct Released {

@@ -8,7 +8,9 @@
 #include <unordered_map>
 
 #include "base/text.h"
-#include "registry/rq_scripts.h"
+#include "registry/answers.h"
+#include "registry/claims.h"
+#include "registry/scripts.h"
 
 namespace muster::registry {
 namespace {
@@ -48,46 +50,6 @@ std::optional<Registration> registration(const std::string& name,
     return found;
 }
 
-Error unexpected(const char* what, const redis::Reply& reply) {
-    if (reply.is_error()) return Error{fmt::format("{}: Redis refuses: {}", what, reply.text)};
-    return Error{fmt::format("{}: Redis gave an answer of an unknown shape", what)};
-}
-
-std::optional<Released::Verdict> verdict_named(const std::string& text) {
-    if (text == "removed") return Released::Verdict::removed;
-    if (text == "nothing_there") return Released::Verdict::nothing_there;
-    if (text == "zombie_removed") return Released::Verdict::zombie_removed;
-    if (text == "mismatch") return Released::Verdict::mismatch;
-    return std::nullopt;
-}
-
-Result<Released> released(const redis::Reply& reply) {
-    const auto& parts = reply.elements;
-    const bool is_well_formed =
-        reply.is_array() && parts.size() >= 2 && std::ranges::all_of(parts, &redis::Reply::is_text);
-    const auto verdict = is_well_formed ? verdict_named(parts[0].text) : std::nullopt;
-    if (!verdict) return unexpected("releasing a worker", reply);
-    Released done;
-    done.verdict = *verdict;
-    done.detail = parts[1].text;
-    for (std::size_t i = 2; i < parts.size(); ++i) done.handed_back.push_back(parts[i].text);
-    return done;
-}
-
-Result<ClaimOutcome> claim_outcome(const redis::Reply& reply) {
-    const auto& parts = reply.elements;
-    const bool is_well_formed =
-        reply.is_array() && !parts.empty() && std::ranges::all_of(parts, &redis::Reply::is_text);
-    if (is_well_formed && parts[0].text == "claimed") return ClaimOutcome{.claimed = true};
-    if (!is_well_formed || parts[0].text != "held" || parts.size() != 5)
-        return unexpected("claiming a name", reply);
-    return ClaimOutcome{.claimed = false,
-                        .pid = parts[1].text,
-                        .hostname = parts[2].text,
-                        .since = parts[3].text,
-                        .claimed_by = parts[4].text};
-}
-
 }  // namespace
 
 // One look under way: answered when nothing is open any more.
@@ -105,14 +67,11 @@ struct Rq::Search {
     }
 };
 
-Rq::Rq(redis::Client& client, RqOptions options) : client_(client), options_(std::move(options)) {}
+Rq::Rq(redis::Client& client, SystemOptions options)
+    : client_(client), options_(std::move(options)) {}
 
-std::string Rq::claim_key(const std::string& name) const {
-    return fmt::format("{}:claim:{}", options_.prefix, name);
-}
-
-std::string Rq::claim_value(ProcessId process) const {
-    return fmt::format("{}/{}", options_.owner, process.value());
+std::string Rq::holder_key(const std::string& name) const {
+    return worker_key(name);
 }
 
 bool Rq::is_theirs(const Registration& found, const Sought& sought) const {
@@ -256,13 +215,14 @@ void Rq::release_known(const Release& release, ReleaseDone done) {
         known.hostname,
         known.birth,
         is_known ? std::string{} : earliest_birth(release.spawned_at),
-        claim_value(release.process),
+        claim_value(options_.owner, release.process),
         release.hand_back ? "1" : "0",
         known.version,
     };
     args.insert(args.end(), known.queues.begin(), known.queues.end());
     // The claim was made under the name that we gave.
-    client_.eval(rq_release, {key, "rq:workers", key + ":executions", claim_key(release.name)},
+    client_.eval(rq_release,
+                 {key, "rq:workers", key + ":executions", claim_key(options_.prefix, release.name)},
                  std::move(args),
                  lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
                      if (reply)
@@ -270,25 +230,6 @@ void Rq::release_known(const Release& release, ReleaseDone done) {
                      else
                          done(reply.error());
                  }));
-}
-
-void Rq::claim(const Claim& claim, ClaimDone done) {
-    const auto lasts = std::chrono::duration_cast<std::chrono::milliseconds>(claim.lasts);
-    client_.eval(
-        rq_claim, {worker_key(claim.name), claim_key(claim.name)},
-        {claim_value(claim.process), std::to_string(std::max<std::int64_t>(1, lasts.count()))},
-        lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
-            if (reply)
-                done(claim_outcome(*reply));
-            else
-                done(reply.error());
-        }));
-}
-
-// It ends by itself should this not arrive.
-void Rq::drop_claim(const Claim& claim) {
-    client_.eval(rq_drop_claim, {claim_key(claim.name)}, {claim_value(claim.process)},
-                 [](const Result<redis::Reply>&) {});
 }
 
 }  // namespace muster::registry

@@ -6,13 +6,11 @@
 #include <optional>
 
 #include "../redis/rig.h"
-#include "registry/rq_scripts.h"
+#include "registry/scripts.h"
 
 using namespace muster;
 using namespace std::chrono_literals;
 using redis::Reply;
-using registry::Claim;
-using registry::ClaimOutcome;
 using registry::Registration;
 using registry::Release;
 using registry::Released;
@@ -33,10 +31,10 @@ const WallTime spawn_time{std::chrono::seconds{1'778'894'688}};
 const std::string a_birth = "2026-05-16T01:24:49.250000Z";
 
 struct Rig {
-    explicit Rig(registry::RqOptions options = {.hostname = "box",
-                                                .owner = "us",
-                                                .prefix = "muster",
-                                                .is_of_family = {}})
+    explicit Rig(registry::SystemOptions options = {.hostname = "box",
+                                                    .owner = "us",
+                                                    .prefix = "muster",
+                                                    .is_of_family = {}})
         : client(loop, {.url = server.url()}, {}), rq(client, std::move(options)) {
         client.start();
         REQUIRE(run_until(loop, [this] { return client.is_connected(); }));
@@ -122,14 +120,6 @@ struct Rig {
         }
         return found;
     }
-    ClaimOutcome claim(Rq& whose, const Claim& claim) {
-        std::optional<Result<ClaimOutcome>> answer;
-        whose.claim(claim, [&](Result<ClaimOutcome> result) { answer = std::move(result); });
-        REQUIRE(run_until(loop, [&] { return answer.has_value(); }));
-        REQUIRE(*answer);
-        return **answer;
-    }
-
     RedisServer server;
     loop::Loop loop;
     redis::Client client;
@@ -485,58 +475,9 @@ TEST_CASE("a broken keyspace is an error to the caller, and nothing is removed")
     CHECK(rig.server.number({"EXISTS", "rq:worker:w"}) == 1);
 }
 
-TEST_CASE("a name is claimed once, and says who holds it") {
-    Rig rig;
-    Rq other(rig.client,
-             {.hostname = "box", .owner = "them", .prefix = "muster", .is_of_family = {}});
-    const Claim wanted{.process = ProcessId{1}, .name = "w"};
-    CHECK(rig.claim(rig.rq, wanted).claimed);
-    CHECK(rig.claim(rig.rq, wanted).claimed);  // again: prolonged
-    const auto held = rig.claim(other, wanted);
-    CHECK_FALSE(held.claimed);
-    CHECK(held.claimed_by == "us/1");
-    const Claim sibling{.process = ProcessId{2}, .name = "w"};
-    CHECK_FALSE(rig.claim(rig.rq, sibling).claimed);
-    const auto left = rig.server.number({"PTTL", "muster:claim:w"});
-    CHECK(left > 100'000);
-    CHECK(left <= 120'000);
-
-    rig.rq.drop_claim(sibling);  // not theirs to drop
-    rig.rq.drop_claim(wanted);
-    CHECK(rig.claim(other, wanted).claimed);
-}
-
-TEST_CASE("a live holder in the registry holds the name, a dead one does not") {
-    Rig rig;
-    const auto registration = rig.registers("w");
-    const Claim wanted{.process = ProcessId{1}, .name = "w"};
-    const auto held = rig.claim(rig.rq, wanted);
-    CHECK_FALSE(held.claimed);
-    CHECK(held.pid == "42");
-    CHECK(held.hostname == "box");
-    CHECK(held.since == a_birth);
-    CHECK(rig.server.number({"EXISTS", "muster:claim:w"}) == 0);
-    rig.server.ask({"HSET", "rq:worker:w", "death", a_birth});
-    CHECK(rig.claim(rig.rq, wanted).claimed);
-}
-
-TEST_CASE("a release drops our claim of the name, and nobody else's") {
-    Rig rig;
-    Rq other(rig.client,
-             {.hostname = "box", .owner = "them", .prefix = "muster", .is_of_family = {}});
-    const Claim wanted{.process = ProcessId{1}, .name = "w"};
-    CHECK(rig.claim(other, wanted).claimed);
-    rig.release(Rig::death());
-    CHECK(rig.server.text({"GET", "muster:claim:w"}) == "them/1");
-    rig.server.ask({"DEL", "muster:claim:w"});
-    CHECK(rig.claim(rig.rq, wanted).claimed);
-    rig.release(Rig::death());
-    CHECK(rig.server.number({"EXISTS", "muster:claim:w"}) == 0);
-}
-
 TEST_CASE("the scripts' hashes are those that Redis computes") {
     RedisServer server;
     for (const auto& script : {registry::rq_look, registry::rq_find, registry::rq_release,
-                               registry::rq_claim, registry::rq_drop_claim})
+                               registry::claim, registry::drop_claim})
         CHECK(server.text({"SCRIPT", "LOAD", std::string(script.body)}) == script.sha1);
 }

@@ -1,4 +1,5 @@
--- KEYS: rq:worker:<name>, the claim. ARGV: our value, how long it lasts (ms).
+-- KEYS: the hash of a live holder (rq:worker:<name>; '' = there is none), the claim. ARGV: our value, how long it
+-- lasts (ms).
 -- Answers 'claimed', or 'held' with pid, hostname, birth and the claim's value, as far as known.
 -- RQ's own check is two reads and a later write: no lock. This one step is.
 local held = redis.call('HMGET', KEYS[1], 'pid', 'hostname', 'birth', 'death')

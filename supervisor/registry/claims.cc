@@ -1,0 +1,61 @@
+#include "registry/claims.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "registry/answers.h"
+#include "registry/scripts.h"
+
+namespace muster::registry {
+namespace {
+
+Result<ClaimOutcome> claim_outcome(const redis::Reply& reply) {
+    const auto& parts = reply.elements;
+    const bool is_well_formed =
+        reply.is_array() && !parts.empty() && std::ranges::all_of(parts, &redis::Reply::is_text);
+    if (is_well_formed && parts[0].text == "claimed") return ClaimOutcome{.claimed = true};
+    if (!is_well_formed || parts[0].text != "held" || parts.size() != 5)
+        return unexpected("claiming a name", reply);
+    return ClaimOutcome{.claimed = false,
+                        .pid = parts[1].text,
+                        .hostname = parts[2].text,
+                        .since = parts[3].text,
+                        .claimed_by = parts[4].text};
+}
+
+}  // namespace
+
+std::string claim_key(const std::string& prefix, const std::string& name) {
+    return fmt::format("{}:claim:{}", prefix, name);
+}
+
+std::string claim_value(const std::string& owner, ProcessId process) {
+    return fmt::format("{}/{}", owner, process.value());
+}
+
+Claims::Claims(redis::Client& client, ClaimOwner owner)
+    : client_(client), owner_(std::move(owner)) {}
+
+void Claims::claim(const Claim& claim, Done done) {
+    const auto lasts = std::chrono::duration_cast<std::chrono::milliseconds>(claim.lasts);
+    client_.eval(registry::claim, {claim.holder_key, claim_key(owner_.prefix, claim.name)},
+                 {claim_value(owner_.owner, claim.process),
+                  std::to_string(std::max<std::int64_t>(1, lasts.count()))},
+                 lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
+                     if (reply)
+                         done(claim_outcome(*reply));
+                     else
+                         done(reply.error());
+                 }));
+}
+
+// It ends by itself should this not arrive.
+void Claims::drop(const Claim& claim) {
+    client_.eval(drop_claim, {claim_key(owner_.prefix, claim.name)},
+                 {claim_value(owner_.owner, claim.process)}, [](const Result<redis::Reply>&) {});
+}
+
+}  // namespace muster::registry

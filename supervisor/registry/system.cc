@@ -1,0 +1,37 @@
+#include "registry/system.h"
+
+#include "registry/rq.h"
+
+namespace muster::registry {
+
+void System::put_back(std::vector<Registration>, PutBackDone done) {
+    done(std::vector<std::string>{});
+}
+
+std::string System::holder_key(const std::string&) const {
+    return {};
+}
+
+std::unique_ptr<System> make_system(RegistryKind kind,
+                                    redis::Client& client,
+                                    const SystemOptions& options) {
+    switch (kind) {
+        case RegistryKind::rq:
+            return std::make_unique<Rq>(client, options);
+        case RegistryKind::none:
+        case RegistryKind::sidekiq:
+        case RegistryKind::resque:
+        case RegistryKind::dramatiq:
+        case RegistryKind::celery:
+        case RegistryKind::bullmq:
+        case RegistryKind::custom:
+        case RegistryKind::arq:
+        case RegistryKind::huey:
+        case RegistryKind::bee_queue:
+        case RegistryKind::node_resque:
+            return nullptr;
+    }
+    return nullptr;
+}
+
+}  // namespace muster::registry
