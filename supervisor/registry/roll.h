@@ -1,0 +1,120 @@
+#pragma once
+// muster's own record in Redis of who supervises which names: one lease per instance, by the
+// server's TIME. Pure encoding, the scripts, and class Roll, which keeps this instance's part true.
+//
+// Keys (P = redis.prefix; times in ms of the server):
+//   P:instances      zset   instance id -> when its lease is over
+//   P:instance:<id>  hash   facts: service, host, version, started_at, lease_ms, place, programs …
+//   P:roll:<id>      hash   given name -> JSON of one RollEntry; there from the spawn to the
+//   release P:place:<place>  set    ids of the instances that live, or lived, in this place P:since
+//   string since when muster's data is here: set anew when Redis was emptied P:settling:<id> string
+//   who settles that dead instance P:looks:<kind>   hash   member -> first look at which it was
+//   stale
+//
+// Whose entries may be released, and on what proof. Nothing in Redis proves a death (I4):
+//
+//   the worker is                       | looks       | and in the same script as the release
+//   ours, reaped, its family ended      | none        | pid, host and birth match
+//   of an instance of our own pid       | one         | as above, the entry is still in the roll,
+//   and
+//     namespace (or of one that is gone |             | nobody subscribes to its channel
+//     for good: same container or       |             |
+//     platform instance, both first in  |             |
+//     their namespaces): its muster is  |             |
+//     gone and nothing carries its mark |             |
+//   of an instance whose lease is over  | two, 60 s   | the lease is still over, the entry still
+//                                       |   apart     | there, the worker's own key is gone by its
+//                                       |             | TTL, none of its jobs is being refreshed,
+//                                       and |             | nobody subscribes
+//   anything else                       | never       | left, and told why
+//
+// A lease that is over proves only that muster does not reach Redis. Its workers may live: cut off
+// with it, stopped, or outliving it in a long job. So the registration of such a worker is left for
+// as long as it exists; what the roll adds then are the facts that settle its job and its entries.
+// Within the first lease after muster's data was emptied, and after our own (re)connection, no
+// lease is believed to be over.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/id.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "redis/client.h"
+
+namespace muster::registry {
+
+// Where an instance lives, as far as the kernel and the platform tell. Texts to compare; "" =
+// unknown, equal to nothing.
+struct Place {
+    std::string pid_namespace;      // boot id and inode: the same text = the same namespace, or one
+                                    // that is gone
+    std::string container;          // writable layer, pod and container, or the platform's instance
+    bool is_first = false;          // pid 1 of its namespace: all that it started dies with it
+    pid_t pid = 0;                  // of muster, in that namespace
+    std::uint64_t start_ticks = 0;  // of that pid
+    uid_t uid = 0;                  // as whom muster runs
+    friend bool operator==(const Place&, const Place&) = default;
+};
+
+struct ProgramFacts {
+    std::string name;
+    std::string kind;  // "rq", …, "none"
+    std::uint32_t processes = 1;
+    friend bool operator==(const ProgramFacts&, const ProgramFacts&) = default;
+};
+
+struct InstanceFacts {
+    std::string id;
+    std::string service;
+    std::string host;
+    std::string version;
+    WallTime started_at;
+    Duration lease{};
+    Place place;
+    std::vector<ProgramFacts> programs;
+    Duration lease_left{};      // as read, by the server's clock; <= 0: over
+    std::uint64_t workers = 0;  // as read: entries in its roll
+};
+
+struct RollEntry {
+    std::string given;  // the name that muster gave: the key of the entry
+    std::string name;   // as registered; the same unless the worker chose its own
+    std::string kind;   // "rq", …
+    std::string process;
+    std::string program;
+    Incarnation incarnation{0};
+    pid_t pid = 0;  // of the incarnation's leader
+    std::uint64_t start_ticks = 0;
+    std::string host;
+    WallTime spawned_at;
+    // Once the registration is known:
+    std::string registered_pid;  // another's than the leader's where a wrapper started the worker
+    std::string birth;           // "" = not seen in the registry yet
+    std::vector<std::string> queues;
+    std::string version;  // of the job system
+    friend bool operator==(const RollEntry&, const RollEntry&) = default;
+};
+
+std::string encode(const RollEntry& entry);
+std::optional<RollEntry> decode_entry(std::string_view given, std::string_view json);
+
+using InstancesRead = std::function<void(Result<std::vector<InstanceFacts>>)>;
+using RollRead = std::function<void(Result<std::vector<RollEntry>>)>;
+
+// Both in pages, so that no call holds Redis for more than a few milliseconds. For commands without
+// a Roll of their own (`muster sweep`) too; `client` outlives the call.
+void read_instances(redis::Client& client, const std::string& prefix, InstancesRead done);
+void read_roll(redis::Client& client,
+               const std::string& prefix,
+               const std::string& id,
+               RollRead done);
+
+}  // namespace muster::registry
