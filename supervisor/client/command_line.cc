@@ -18,7 +18,7 @@ struct VerbWord {
     std::string_view does;
 };
 
-constexpr std::array<VerbWord, 10> verbs{{
+constexpr auto verbs = std::to_array<VerbWord>({
     {"run", Verb::run, "supervises what the configuration says, or one command"},
     {"check", Verb::check, "validates the configuration"},
     {"status", Verb::status, "shows the processes"},
@@ -28,13 +28,13 @@ constexpr std::array<VerbWord, 10> verbs{{
     {"signal", Verb::signal, "sends a signal to processes"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
     {"shutdown", Verb::shutdown, "asks the supervisor to stop everything and end"},
+    {"import", Verb::import, "turns a supervisord.conf or a Procfile into TOML"},
     {"version", Verb::version, "shows the version"},
-}};
+});
 
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 12> later_verbs{"why",     "roll",   "scale", "quiet",
-                                                       "resume",  "reload", "logs",  "events",
-                                                       "workers", "fleet",  "sweep", "import"};
+constexpr std::string_view later_verbs[] = {"why",    "roll", "scale",  "quiet",   "resume", "reload",
+                                            "logs",   "events", "workers", "fleet", "sweep"};
 
 std::string general_help() {
     std::string text =
@@ -55,7 +55,7 @@ Message wrong_usage(std::string_view verb, std::string_view what) {
 }
 
 Message unknown_verb(std::string_view word) {
-    if (std::find(later_verbs.begin(), later_verbs.end(), word) != later_verbs.end())
+    if (std::find(std::begin(later_verbs), std::end(later_verbs), word) != std::end(later_verbs))
         return {exit_usage, fmt::format("muster {}: not supported in this version\n", word)};
     std::array<std::string_view, verbs.size()> names;
     std::transform(verbs.begin(), verbs.end(), names.begin(), [](const auto& v) { return v.name; });
@@ -94,7 +94,7 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
                        "default: $MUSTER_CONFIG, ./muster.toml, /etc/muster/muster.toml")
             ->type_name("FILE");
     };
-    if (line.verb != Verb::check)
+    if (line.verb != Verb::check && line.verb != Verb::import)
         app.add_option("-s,--socket", line.socket_path, "the control socket; else $MUSTER_CONTROL")
             ->type_name("PATH")
             ->take_last();
@@ -129,6 +129,12 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
             app.add_option("SIG", line.signal_name, "HUP, SIGHUP or 1")->required();
             selectors(true);
             return json();
+        case Verb::import:
+            app.add_option("FILE", line.import_path, "a supervisord.conf or a Procfile")
+                ->required();
+            app.add_option("-o,--output", line.import_to, "a new file; else stdout")
+                ->type_name("OUT");
+            return;
         case Verb::health:
         case Verb::shutdown:
         case Verb::version:

@@ -21,6 +21,7 @@ enum class Verb : std::uint8_t {
     health,
     shutdown,
     version,
+    import,
 };
 
 struct CommandLine {
@@ -33,6 +34,8 @@ struct CommandLine {
     bool waits = true;
     bool prints = false;
     std::string config_path;  // "" = to be looked for
+    std::string import_path;
+    std::string import_to;    // "" = stdout
     std::string socket_path;  // "" = to be looked for
     RunOptions run;
 };

@@ -40,6 +40,7 @@ Result<RunOptions> run_options(CommandLine line) {
 
 Printed offline(const CommandLine& line) {
     if (line.verb == Verb::check) return check(line);
+    if (line.verb == Verb::import) return import_file(line);
     return {.status = exit_done, .out = "muster " MUSTER_VERSION "\n", .err = {}};
 }
 
@@ -64,7 +65,8 @@ int run(int argc, char** argv, const std::function<int(const RunOptions&)>& supe
                                          options.error().hint())});
     }
     unblock_signals();
-    const bool is_offline = line.verb == Verb::check || line.verb == Verb::version;
+    const bool is_offline =
+        line.verb == Verb::check || line.verb == Verb::version || line.verb == Verb::import;
     return print(is_offline ? offline(line) : control_verb(line));
 }
 

@@ -175,6 +175,7 @@ Printed control_verb(const CommandLine& line) {
             return shutdown(line);
         case Verb::run:
         case Verb::check:
+        case Verb::import:
         case Verb::version:
             break;
     }

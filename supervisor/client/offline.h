@@ -14,4 +14,8 @@ Result<std::string> find_config(const std::string& named);
 
 Printed check(const CommandLine& line);
 
+// A supervisord.conf or a Procfile as TOML, which `check` would accept; what is left out goes to
+// stderr too. An output file that is there already is not touched.
+Printed import_file(const CommandLine& line);
+
 }  // namespace muster::client

@@ -333,4 +333,18 @@ std::string as_template(std::string_view text) {
     return escaped;
 }
 
+std::string as_written(std::string_view text, Braces braces) {
+    std::string written;
+    while (!text.empty()) {
+        const bool is_reference = text.starts_with("${");
+        if (is_reference)
+            written += "$${";
+        else
+            written.append(text.front() == '{' && braces == Braces::in_template ? 2 : 1,
+                           text.front());
+        text.remove_prefix(is_reference ? 2 : 1);
+    }
+    return written;
+}
+
 }  // namespace muster::config

@@ -54,4 +54,7 @@ std::optional<Error> check_placeholders(std::string_view text, Field field);
 // Every brace doubled: a template that is filled to just `text`.
 std::string as_template(std::string_view text);
 
+// What must stand in the file for a string that is to be read as just `text`.
+std::string as_written(std::string_view text, Braces braces);
+
 }  // namespace muster::config

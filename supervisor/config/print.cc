@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "config/expand.h"
 #include "config/program_tables.h"
+#include "config/toml_text.h"
 
 namespace muster::config {
 
@@ -51,31 +52,13 @@ bool is_secret_name(std::string_view name) {
 }
 
 std::string in_quotes(std::string_view text, Braces braces = Braces::plain) {
-    std::string out = "\"";
-    while (!text.empty()) {
-        const std::string_view reference = braces == Braces::in_template ? "${{" : "${";
-        if (text.starts_with(reference)) {
-            out += "$${";
-            text.remove_prefix(reference.size());
-            continue;
-        }
-        const char c = text.front();
-        text.remove_prefix(1);
-        if (c == '"' || c == '\\')
-            out += fmt::format("\\{}", c);
-        else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-            out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
-        else
-            out += c;
+    std::string out;
+    const std::string_view reference = braces == Braces::in_template ? "${{" : "${";
+    for (auto at = text.find(reference); at != text.npos; at = text.find(reference)) {
+        out.append(text.substr(0, at)).append("$${");
+        text.remove_prefix(at + reference.size());
     }
-    return out + "\"";
-}
-
-std::string key_text(std::string_view key) {
-    constexpr std::string_view bare =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    const bool is_bare = !key.empty() && key.find_first_not_of(bare) == key.npos;
-    return is_bare ? std::string(key) : in_quotes(key);
+    return toml_string(out.append(text));
 }
 
 std::string list(const std::vector<std::string>& parts) {
@@ -222,7 +205,7 @@ void Printer::print(const Redis& redis) {
 }
 
 void Printer::print(const Program& program) {
-    table("program." + key_text(program.name));
+    table("program." + toml_key(program.name));
     print_what(program);
     print_limits(program);
     print_policy(program);
@@ -244,7 +227,7 @@ void Printer::print_what(const Program& program) {
         parts.clear();
         for (const auto& [name, value] : program.environment)
             parts.push_back(
-                fmt::format("{} = {}", key_text(name),
+                fmt::format("{} = {}", toml_key(name),
                             is_secret_name(name) ? in_quotes(masked) : in_template(value)));
         line("environment", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
     }

@@ -110,7 +110,7 @@ TEST_CASE("wrong usage is told with a way out") {
     CHECK(has(complaint({"status", "--jsn"}), "muster status -h"));
     CHECK(has(complaint({"version", "x"}), "muster version -h"));
     for (const char* verb : {"why", "roll", "scale", "quiet", "resume", "reload", "logs", "events",
-                             "workers", "fleet", "sweep", "import"}) {
+                             "workers", "fleet", "sweep"}) {
         CAPTURE(verb);
         CHECK(has(complaint({verb, "x"}), "not supported in this version"));
     }

@@ -1,0 +1,567 @@
+// supervisord.conf → TOML. Every key of supervisord 4.2.5 is in one of the tables below: said in
+// ours, not needed here, or listed as left out with the reason.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "base/text.h"
+#include "config/expand.h"
+#include "config/import.h"
+#include "config/ini.h"
+#include "config/toml_text.h"
+
+namespace muster::config {
+
+namespace {
+
+constexpr std::size_t most_files = 256;
+
+struct Where {
+    const Source* source;
+    const IniSection* section;
+};
+
+bool is_true(std::string_view text) {
+    static constexpr std::string_view words[] = {"true", "yes", "on", "1", "t", "y"};
+    std::string lower(text);
+    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return std::find(std::begin(words), std::end(words), lower) != std::end(words);
+}
+
+// "a, b c" as supervisord's lists: split at commas.
+std::vector<std::string> list(std::string_view text) {
+    std::vector<std::string> parts;
+    for (const std::string& part : split(text, ',')) {
+        if (const auto one = trimmed(part); !one.empty()) parts.emplace_back(one);
+    }
+    return parts;
+}
+
+std::optional<long> number(std::string_view text) {
+    long value = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+// "50MB" counts in 1024s there.
+std::string size_of(std::string_view text) {
+    std::string out(text);
+    for (const auto& [theirs, ours] : {std::pair{"KB", "KiB"}, {"MB", "MiB"}, {"GB", "GiB"}}) {
+        const std::string_view unit = theirs;
+        if (out.size() <= unit.size()) continue;
+        std::string end = out.substr(out.size() - unit.size());
+        for (char& c : end) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        if (end == unit)
+            return std::string(trimmed(std::string_view(out).substr(0, out.size() - 2))) + ours;
+    }
+    return out;
+}
+
+// KEY="value",KEY2=value: quotes as a shell's, commas between.
+std::optional<std::vector<std::pair<std::string, std::string>>> environment_of(
+    std::string_view text) {
+    std::vector<std::pair<std::string, std::string>> pairs;
+    std::size_t at = 0;
+    const auto skip = [&](std::string_view what) {
+        while (at < text.size() && what.find(text[at]) != std::string_view::npos) ++at;
+    };
+    for (skip(" \t\n,"); at < text.size(); skip(" \t\n,")) {
+        const auto equals = text.find('=', at);
+        if (equals == std::string_view::npos) return std::nullopt;
+        const std::string key(trimmed(text.substr(at, equals - at)));
+        if (key.empty() || key.find_first_of(" \t\n,\"'") != std::string::npos) return std::nullopt;
+        at = equals + 1;
+        skip(" \t");
+        std::string value;
+        while (at < text.size() && text[at] != ',' && text[at] != '\n') {
+            const char c = text[at++];
+            if (c != '"' && c != '\'') {
+                value += c;
+                continue;
+            }
+            const auto end = text.find(c, at);
+            if (end == std::string_view::npos) return std::nullopt;
+            value += text.substr(at, end - at);
+            at = end + 1;
+        }
+        pairs.emplace_back(key, std::string(trimmed(value)));
+    }
+    return pairs;
+}
+
+class Importer {
+public:
+    explicit Importer(const Includes& includes) : includes_(includes) {}
+    Result<Imported> run(const Source& source);
+
+private:
+    std::optional<Error> read(const Source& source);
+    std::optional<Error> read_includes(const Source& source, const IniSection& section);
+    void section(const Where& where);
+    void supervisord(const Where& where);
+    void unix_server(const Where& where);
+    void inet_server(const Where& where);
+    void group(const Where& where);
+    void program(const Where& where);
+    void program_keys(const Where& where, const std::string& name, std::string& out);
+    void names(const Where& where, std::string& out);
+    void ending(const Where& where, std::string& out);
+    void starting(const Where& where, std::string& out);
+    void output(const Where& where, std::string_view stream, std::string& out);
+    void environment(const Where& where, std::string& out);
+    void tell_ignored(const Where& where, const std::set<std::string_view>& known);
+
+    void leave_out(const Where& where, int line, std::string_view what) {
+        left_out_.push_back(
+            fmt::format("{}:{}: [{}] {}", where.source->path, line, where.section->name, what));
+    }
+    void leave_out(const Where& where, const IniEntry& entry, std::string_view why) {
+        leave_out(where, entry.line, fmt::format("{}: {}", entry.key, why));
+    }
+    // In ours: %(…)s filled or said by a placeholder, what means something here escaped.
+    std::string text_of(const Where& where, const IniEntry& entry);
+    std::string expand_one(const Where& where,
+                           const IniEntry& entry,
+                           std::string_view name,
+                           std::string_view format);
+    void line(std::string& out, const IniEntry* entry, std::string_view ours) {
+        if (entry != nullptr) out += toml_comment(entry->comments);
+        out += ours;
+        out += '\n';
+    }
+
+    const Includes& includes_;
+    std::vector<std::string> left_out_;
+    std::vector<std::pair<std::string, std::string>> shared_environment_;  // [supervisord]'s
+    std::vector<std::unique_ptr<Source>> sources_;
+    std::vector<std::unique_ptr<IniFile>> files_;
+    std::set<std::string> seen_programs_;
+    std::string supervisor_;
+    std::string programs_;
+    std::string groups_;
+    std::vector<std::string> head_;
+    [[nodiscard]] Braces braces() const {
+        return in_program_ ? Braces::in_template : Braces::plain;
+    }
+
+    bool in_program_ = false;  // {…} placeholders stand for what they are only there
+};
+
+std::string Importer::expand_one(const Where& where,
+                                 const IniEntry& entry,
+                                 std::string_view name,
+                                 std::string_view format) {
+    if (name == "here") return as_written(where.source->here, braces());
+    if (name.starts_with("ENV_")) return fmt::format("${{{}}}", name.substr(4));
+    if (name == "host_node_name" && in_program_) return "{host}";
+    if (name == "program_name" && in_program_) return "{program}";
+    if (name == "group_name" && in_program_) {
+        leave_out(where, entry, "%(group_name)s is written as the program's name");
+        return "{program}";
+    }
+    if (name == "process_num" && in_program_) {
+        if (format != "d" && format != "s")
+            leave_out(where, entry,
+                      fmt::format("%(process_num){} is written without leading zeros", format));
+        return "{index}";
+    }
+    if (name == "numprocs") {
+        const IniEntry* numprocs = where.section->find("numprocs");
+        return numprocs == nullptr ? "1" : numprocs->value;
+    }
+    leave_out(where, entry, fmt::format("%({}){} has nothing that it means here", name, format));
+    return as_written(fmt::format("%({}){}", name, format), braces());
+}
+
+std::string Importer::text_of(const Where& where, const IniEntry& entry) {
+    std::string text = entry.value;
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    // A process's id is made like this here.
+    static constexpr std::string_view id = "%(program_name)s_%(process_num)02d";
+    std::string out;
+    for (std::size_t i = 0; i < text.size();) {
+        const std::string_view rest = std::string_view(text).substr(i);
+        if (in_program_ && rest.starts_with(id) && where.section->find("numprocs") != nullptr) {
+            out += "{process}";
+            i += id.size();
+        } else if (rest.starts_with("%%")) {
+            out += '%';
+            i += 2;
+        } else if (rest.starts_with("%(")) {
+            const auto end = rest.find(')');
+            auto stop = end == std::string_view::npos ? end : rest.find_first_of("sd", end);
+            if (stop == std::string_view::npos) {
+                leave_out(where, entry, "a %( without its end");
+                out += as_written(rest, braces());
+                break;
+            }
+            out +=
+                expand_one(where, entry, rest.substr(2, end - 2), rest.substr(end + 1, stop - end));
+            i += stop + 1;
+        } else {
+            const auto next = std::min(rest.find('%', 1), rest.size());
+            out += as_written(rest.substr(0, next), braces());
+            i += next;
+        }
+    }
+    return out;
+}
+
+void Importer::tell_ignored(const Where& where, const std::set<std::string_view>& known) {
+    for (const IniEntry& entry : where.section->entries) {
+        if (!known.contains(entry.key))
+            leave_out(where, entry, "unknown to supervisord 4.2.5, and here");
+    }
+}
+
+// ── the supervisor itself ──────────────────────────────────────────────────────────────────────
+
+void Importer::supervisord(const Where& where) {
+    static constexpr std::pair<std::string_view, std::string_view> not_ours[] = {
+        {"logfile", "muster's own lines go to stdout, as a container expects"},
+        {"umask", "umask is a program's key here"},
+        {"user", "start muster as that user, or give each program its user"},
+        {"directory", "directory is a program's key here"},
+        {"strip_ansi", "output is passed on as it is"},
+        {"minprocs", "limits are a program's key here: limits = { nproc = … }"},
+        {"pidfile", "no pid file is written: a control socket tells who lives"},
+    };
+    supervisor_ += toml_comment(where.section->comments);
+    if (const IniEntry* entry = where.section->find("identifier"))
+        line(supervisor_, entry, "service = " + toml_string(text_of(where, *entry)));
+    if (const IniEntry* entry = where.section->find("loglevel")) {
+        static const std::map<std::string, std::string_view> levels{
+            {"critical", "error"}, {"error", "error"}, {"warn", "warn"},    {"info", "info"},
+            {"debug", "debug"},    {"trace", "debug"}, {"blather", "debug"}};
+        const auto found = levels.find(entry->value);
+        line(supervisor_, entry,
+             fmt::format("log = {{ level = \"{}\" }}",
+                         found == levels.end() ? "info" : found->second));
+    }
+    if (const IniEntry* entry = where.section->find("environment")) {
+        if (auto pairs = environment_of(text_of(where, *entry)))
+            shared_environment_ = std::move(*pairs);
+        else
+            leave_out(where, *entry, "is not KEY=\"value\",…");
+    }
+    for (const auto& [key, why] : not_ours) {
+        if (const IniEntry* entry = where.section->find(key)) leave_out(where, *entry, why);
+    }
+    tell_ignored(where,
+                 {"logfile", "logfile_maxbytes", "logfile_backups", "loglevel", "pidfile", "umask",
+                  "nodaemon", "silent", "minfds", "minprocs", "nocleanup", "childlogdir", "user",
+                  "directory", "strip_ansi", "environment", "identifier"});
+}
+
+void Importer::unix_server(const Where& where) {
+    if (const IniEntry* entry = where.section->find("file"))
+        line(supervisor_, entry, "control = " + toml_string(text_of(where, *entry)));
+    for (const std::string_view key : {"chmod", "chown", "username", "password"}) {
+        if (const IniEntry* entry = where.section->find(key))
+            leave_out(where, *entry, "the control socket is 0600 in a folder of 0700");
+    }
+    tell_ignored(where, {"file", "chmod", "chown", "username", "password"});
+}
+
+void Importer::inet_server(const Where& where) {
+    if (const IniEntry* entry = where.section->find("port"))
+        leave_out(where, *entry, "the control API is on the unix socket in this version");
+    tell_ignored(where, {"port", "username", "password"});
+}
+
+void Importer::group(const Where& where) {
+    const std::string name = where.section->name.substr(6);
+    groups_ += "\n" + toml_comment(where.section->comments) + "[group." + toml_key(name) + "]\n";
+    if (const IniEntry* entry = where.section->find("programs"))
+        line(groups_, entry, "programs = " + toml_array(list(text_of(where, *entry))));
+    if (const IniEntry* entry = where.section->find("priority"))
+        line(groups_, entry, "priority = " + entry->value);
+    tell_ignored(where, {"programs", "priority"});
+}
+
+// ── programs ───────────────────────────────────────────────────────────────────────────────────
+
+void Importer::names(const Where& where, std::string& out) {
+    const IniEntry* numprocs = where.section->find("numprocs");
+    const long count = numprocs == nullptr ? 1 : number(numprocs->value).value_or(0);
+    if (numprocs != nullptr && count < 1) {
+        leave_out(where, *numprocs, "is no number of processes");
+    } else if (count > 1) {
+        line(out, numprocs, fmt::format("processes = {}", count));
+        const IniEntry* pattern = where.section->find("process_name");
+        if (pattern != nullptr && pattern->value != "%(program_name)s_%(process_num)02d")
+            leave_out(where, *pattern, "processes are called NAME_00, NAME_01, … here");
+    }
+    const IniEntry* first = where.section->find("numprocs_start");
+    if (first != nullptr && first->value != "0")
+        leave_out(where, *first, "processes are counted from 0 here");
+}
+
+void Importer::starting(const Where& where, std::string& out) {
+    const IniSection& section = *where.section;
+    if (const IniEntry* entry = section.find("autostart"); entry && !is_true(entry->value))
+        line(out, entry, "autostart = false");
+    if (const IniEntry* entry = section.find("startsecs"))
+        line(out, entry, fmt::format("ready = {{ after = \"{}s\" }}", entry->value));
+    const IniEntry* retries = section.find("startretries");
+    const long tries = retries == nullptr ? 3 : number(retries->value).value_or(3);
+    line(out, retries, fmt::format("start_limit = {}", tries + 1));
+    if (const IniEntry* entry = section.find("priority"); entry && entry->value != "999")
+        line(out, entry, "priority = " + entry->value);
+}
+
+void Importer::ending(const Where& where, std::string& out) {
+    const IniSection& section = *where.section;
+    const IniEntry* restart = section.find("autorestart");
+    const std::string how = restart == nullptr || restart->value == "unexpected" ? "on-failure"
+                            : is_true(restart->value)                            ? "always"
+                                                                                 : "never";
+    line(out, restart, fmt::format("restart = \"{}\"", how));
+    if (const IniEntry* entry = section.find("exitcodes"))
+        line(out, entry, fmt::format("exit_codes = [{}]", joined(list(entry->value), ", ")));
+    line(out, nullptr, "on_fatal = \"stay\"");
+    const IniEntry* signal = section.find("stopsignal");
+    const IniEntry* wait = section.find("stopwaitsecs");
+    if (signal != nullptr && wait != nullptr) out += toml_comment(signal->comments);
+    line(out, wait != nullptr ? wait : signal,
+         fmt::format("stop = [\"{} {}s\", \"KILL\"]",
+                     signal == nullptr ? "TERM" : std::string(trimmed(signal->value)),
+                     wait == nullptr ? "10" : wait->value));
+    if (const IniEntry* entry = section.find("stopasgroup"); entry && is_true(entry->value))
+        leave_out(where, *entry,
+                  "the stop signal goes to the process alone; what it leaves behind is ended after "
+                  "it (orphans)");
+}
+
+void Importer::output(const Where& where, std::string_view stream, std::string& out) {
+    const IniSection& section = *where.section;
+    const auto key = [&](std::string_view rest) { return fmt::format("{}{}", stream, rest); };
+    for (const char* rest : {"_capture_maxbytes", "_events_enabled", "_syslog"}) {
+        const IniEntry* entry = section.find(key(rest));
+        if (entry != nullptr && entry->value != "0" && entry->value != "false")
+            leave_out(where, *entry, "not supported in this version");
+    }
+    const IniEntry* redirect = section.find("redirect_stderr");
+    if (stream == "stderr" && redirect != nullptr && is_true(redirect->value))
+        return line(out, redirect, "stderr = \"stdout\"");
+    const IniEntry* path = section.find(key("_logfile"));
+    if (path == nullptr || path->value == "AUTO") {
+        if (path != nullptr) line(out, path, fmt::format("{} = \"forward\"", stream));
+        return;
+    }
+    const std::string& value = path->value;
+    if (value == "NONE" || value == "/dev/null")
+        return line(out, path, fmt::format("{} = \"null\"", stream));
+    if (value.starts_with("/dev/fd/") || value == "/dev/stdout" || value == "/dev/stderr" ||
+        value.starts_with("/proc/self/fd/"))
+        return line(out, path, fmt::format("{} = \"forward\"", stream));
+    if (value == "syslog") return leave_out(where, *path, "syslog: output is forwarded to stdout");
+    std::string ours = text_of(where, *path);
+    if (ours.find('/') == std::string::npos) ours = "./" + ours;
+    line(out, path, fmt::format("{} = {}", stream, toml_string(ours)));
+}
+
+void Importer::environment(const Where& where, std::string& out) {
+    auto pairs = shared_environment_;
+    const IniEntry* entry = where.section->find("environment");
+    if (entry != nullptr) {
+        const auto own = environment_of(text_of(where, *entry));
+        if (!own) {
+            leave_out(where, *entry, "is not KEY=\"value\",…");
+        } else {
+            for (const auto& [name, value] : *own) {
+                std::erase_if(pairs, [&](const auto& pair) { return pair.first == name; });
+                pairs.emplace_back(name, value);
+            }
+        }
+    }
+    if (pairs.empty()) return;
+    std::string table;
+    for (const auto& [name, value] : pairs)
+        table +=
+            fmt::format("{}{} = {}", table.empty() ? "" : ", ", toml_key(name), toml_string(value));
+    line(out, entry, fmt::format("environment = {{ {} }}", table));
+}
+
+// Rotation is one setting for both streams here: stdout's, where both have a file.
+std::string rotation(const IniSection& section) {
+    for (const std::string_view stream : {"stdout", "stderr"}) {
+        const IniEntry* path = section.find(fmt::format("{}_logfile", stream));
+        if (path == nullptr || path->value.find('/') == std::string::npos ||
+            path->value.starts_with("/dev/") || path->value.starts_with("/proc/"))
+            continue;
+        const IniEntry* size = section.find(fmt::format("{}_logfile_maxbytes", stream));
+        const IniEntry* keep = section.find(fmt::format("{}_logfile_backups", stream));
+        if (size != nullptr && size->value == "0") return {};
+        return fmt::format("log_rotate = {{ size = \"{}\", keep = {} }}",
+                           size_of(size == nullptr ? "50MB" : size->value),
+                           keep == nullptr ? "10" : keep->value);
+    }
+    return {};
+}
+
+void Importer::program_keys(const Where& where, const std::string& name, std::string& out) {
+    const IniSection& section = *where.section;
+    const IniEntry* command = section.find("command");
+    if (command == nullptr) {
+        leave_out(where, section.line, "has no command: the program is left out");
+        return;
+    }
+    out += "\n" + toml_comment(section.comments) + "[program." + toml_key(name) + "]\n";
+    line(out, command, "command = " + toml_string(text_of(where, *command)));
+    names(where, out);
+    if (const IniEntry* entry = section.find("directory"))
+        line(out, entry, "directory = " + toml_string(text_of(where, *entry)));
+    if (const IniEntry* entry = section.find("user"))
+        line(out, entry, "user = " + toml_string(text_of(where, *entry)));
+    if (const IniEntry* entry = section.find("umask"))
+        line(out, entry, "umask = " + toml_string(entry->value));
+    environment(where, out);
+    starting(where, out);
+    ending(where, out);
+    output(where, "stdout", out);
+    output(where, "stderr", out);
+    if (const std::string rotate = rotation(section); !rotate.empty()) line(out, nullptr, rotate);
+    if (command->value.starts_with("rq worker") ||
+        command->value.find("/rq worker") != std::string::npos)
+        out +=
+            "# An RQ worker: with registry = \"rq\" and --name {name} in its command, muster "
+            "clears its\n"
+            "# registration when it dies and hands its job back.\n";
+    if (const IniEntry* entry = section.find("serverurl"); entry && entry->value != "AUTO")
+        leave_out(where, *entry, "children find the control socket in MUSTER_CONTROL");
+    tell_ignored(where, {"command",
+                         "process_name",
+                         "numprocs",
+                         "numprocs_start",
+                         "priority",
+                         "autostart",
+                         "startsecs",
+                         "startretries",
+                         "autorestart",
+                         "exitcodes",
+                         "stopsignal",
+                         "stopwaitsecs",
+                         "stopasgroup",
+                         "killasgroup",
+                         "user",
+                         "redirect_stderr",
+                         "stdout_logfile",
+                         "stdout_logfile_maxbytes",
+                         "stdout_logfile_backups",
+                         "stdout_capture_maxbytes",
+                         "stdout_events_enabled",
+                         "stdout_syslog",
+                         "stderr_logfile",
+                         "stderr_logfile_maxbytes",
+                         "stderr_logfile_backups",
+                         "stderr_capture_maxbytes",
+                         "stderr_events_enabled",
+                         "stderr_syslog",
+                         "environment",
+                         "directory",
+                         "umask",
+                         "serverurl"});
+}
+
+void Importer::program(const Where& where) {
+    const std::string name = where.section->name.substr(8);
+    seen_programs_.insert(name);
+    in_program_ = true;
+    program_keys(where, name, programs_);
+    in_program_ = false;
+}
+
+void Importer::section(const Where& where) {
+    const std::string& name = where.section->name;
+    if (name == "supervisord") return;  // read before all others: its environment is everybody's
+    if (name == "unix_http_server") return unix_server(where);
+    if (name == "inet_http_server") return inet_server(where);
+    if (name == "supervisorctl" || name == "include") return;
+    if (name.starts_with("program:")) return program(where);
+    if (name.starts_with("group:")) return group(where);
+    std::string_view why = "unknown to supervisord 4.2.5, and here";
+    if (name.starts_with("eventlistener:"))
+        why = "event listeners are not supported in this version";
+    else if (name.starts_with("fcgi-program:"))
+        why = "a socket made by the supervisor is not supported: let the program listen itself";
+    else if (name == "rpcinterface:supervisor")
+        return;
+    else if (name.starts_with("rpcinterface:"))
+        why = "plug-ins of supervisord cannot be loaded";
+    else if (name.starts_with("ctlplugin:"))
+        why = "plug-ins of supervisorctl have no counterpart";
+    leave_out(where, where.section->line, why);
+}
+
+std::optional<Error> Importer::read_includes(const Source& source, const IniSection& section) {
+    const IniEntry* files = section.find("files");
+    if (files == nullptr) return std::nullopt;
+    std::string patterns = text_of({&source, &section}, *files);
+    for (const std::string& pattern : split(patterns, ' ')) {
+        if (trimmed(pattern).empty()) continue;
+        auto found = includes_(source.here, std::string(trimmed(pattern)));
+        if (!found) return found.error();
+        for (Source& each : *found) {
+            if (sources_.size() >= most_files)
+                return Error{
+                    fmt::format("{} includes more than {} files", source.path, most_files)};
+            if (auto error = read(each)) return error;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<Error> Importer::read(const Source& given) {
+    sources_.push_back(std::make_unique<Source>(given));
+    const Source& source = *sources_.back();
+    auto file = read_ini(source.text);
+    if (!file) return file.error().while_doing(fmt::format("reading {}", source.path));
+    files_.push_back(std::make_unique<IniFile>(std::move(*file)));
+    const bool is_first = files_.size() == 1;
+    const IniFile& ini = *files_.back();
+    for (const IniSection& each : ini.sections) {
+        if (each.name == "supervisord" && is_first) supervisord({&source, &each});
+    }
+    for (const IniSection& each : ini.sections) section({&source, &each});
+    if (!ini.comments.empty()) head_.insert(head_.end(), ini.comments.begin(), ini.comments.end());
+    if (!is_first) return std::nullopt;  // includes do not nest there
+    for (const IniSection& each : ini.sections) {
+        if (each.name != "include") continue;
+        if (auto error = read_includes(source, each)) return error;
+    }
+    return std::nullopt;
+}
+
+Result<Imported> Importer::run(const Source& source) {
+    if (auto error = read(source)) return *error;
+    if (seen_programs_.empty())
+        return Error{fmt::format("{} has no [program:…]: nothing to import", source.path),
+                     "a supervisord.conf, or a Procfile with \"name: command\" lines, is wanted"};
+    Imported result;
+    result.toml =
+        import_head(source.path,
+                    {"supervisord stays when everything has ended; muster ends then, with 0.",
+                     "A restart waits 1 s, 2 s, 4 s … up to a minute, not 1 s, 2 s, 3 s …"},
+                    left_out_);
+    if (!supervisor_.empty()) result.toml += "\n[supervisor]\n" + supervisor_;
+    result.toml += programs_ + groups_;
+    if (!head_.empty()) result.toml += "\n" + toml_comment(head_);
+    result.left_out = std::move(left_out_);
+    return result;
+}
+
+}  // namespace
+
+Result<Imported> import_supervisord(const Source& source, const Includes& includes) {
+    return Importer{includes}.run(source);
+}
+
+}  // namespace muster::config
