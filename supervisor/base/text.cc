@@ -128,6 +128,27 @@ std::string signal_name(int number) {
     return found == signal_names.end() ? std::to_string(number) : std::string(found->name);
 }
 
+std::size_t utf8_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) {
+        return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+    };
+    const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0U) == 0x80; };
+    const unsigned first = byte(0);
+    if (first < 0x80) return text.empty() ? 0 : 1;
+    if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
+    if (first >= 0xe0 && first <= 0xef) {
+        const unsigned least = first == 0xe0 ? 0xa0 : 0x80;
+        const unsigned most = first == 0xed ? 0x9f : 0xbf;
+        return byte(1) >= least && byte(1) <= most && continues(2) ? 3 : 0;
+    }
+    if (first >= 0xf0 && first <= 0xf4) {
+        const unsigned least = first == 0xf0 ? 0x90 : 0x80;
+        const unsigned most = first == 0xf4 ? 0x8f : 0xbf;
+        return byte(1) >= least && byte(1) <= most && continues(2) && continues(3) ? 4 : 0;
+    }
+    return 0;
+}
+
 std::string random_text(std::size_t size) {
     constexpr std::string_view alphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
     std::string text;

@@ -37,6 +37,12 @@ struct ProcessView {
     std::optional<bool> ready;
     std::string_view held;  // why it is not started though it is wanted; "" = not held
     const LastExit* last_exit = nullptr;
+    bool ended_as_expected = true;            // of the last end
+    std::optional<WallTime> last_spawn = {};  // of the last attempt that made a child
+    std::optional<int> spawn_error = {};      // errno of the last attempt, where it made no child
+    std::string_view command = {};            // its first word
+    std::string_view stdout_path = {};        // "" = no file
+    std::string_view stderr_path = {};
 };
 
 struct SupervisorView {

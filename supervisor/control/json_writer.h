@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
 #include "base/time.h"
 
 namespace muster::control {
@@ -73,7 +74,7 @@ private:
                 ++at;
                 continue;
             }
-            const std::size_t length = byte < 0x80 ? 0 : sequence_length(value.substr(at));
+            const std::size_t length = byte < 0x80 ? 0 : utf8_length(value.substr(at));
             if (length > 0) {
                 at += length;
                 continue;
@@ -108,28 +109,6 @@ private:
                 else
                     fmt::format_to(std::back_inserter(text_), "\\u{:04x}", byte);
         }
-    }
-
-    // Of the valid UTF-8 sequence that the text begins with; 0 where it is none: too short,
-    // overlong, a surrogate, beyond U+10FFFF.
-    static std::size_t sequence_length(std::string_view text) {
-        const auto byte = [&](std::size_t i) {
-            return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-        };
-        const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0U) == 0x80; };
-        const unsigned first = byte(0);
-        if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-        if (first >= 0xe0 && first <= 0xef) {
-            const unsigned least = first == 0xe0 ? 0xa0 : 0x80;
-            const unsigned most = first == 0xed ? 0x9f : 0xbf;
-            return byte(1) >= least && byte(1) <= most && continues(2) ? 3 : 0;
-        }
-        if (first >= 0xf0 && first <= 0xf4) {
-            const unsigned least = first == 0xf0 ? 0x90 : 0x80;
-            const unsigned most = first == 0xf4 ? 0x8f : 0xbf;
-            return byte(1) >= least && byte(1) <= most && continues(2) && continues(3) ? 4 : 0;
-        }
-        return 0;
     }
 
     std::string text_;

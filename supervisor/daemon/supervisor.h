@@ -16,6 +16,7 @@
 #include "control/api.h"
 #include "control/control_socket.h"
 #include "control/http_server.h"
+#include "control/supervisord_api.h"
 #include "core/fleet.h"
 #include "daemon/executor.h"
 #include "daemon/process_parts.h"
@@ -90,6 +91,7 @@ private:
                                             const control::VerbDone& done);
     [[nodiscard]] std::vector<control::VerbOutcome> states(
         const std::vector<ProcessId>& processes) const;
+    [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;
     void log_status();
 
     Settings settings_;
@@ -104,6 +106,7 @@ private:
     std::unique_ptr<Registrar> registrar_;  // null: no Redis
     Executor executor_;
     Waits waits_;
+    std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had
 

@@ -2,8 +2,10 @@
 // through waits.
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <utility>
 
 #include "base/text.h"
@@ -27,11 +29,18 @@ control::ApiError no_such_process(const std::string& selector) {
 }  // namespace
 
 Outcome Supervisor::open_control() {
+    supervisord_ = std::make_unique<control::SupervisordApi>(
+        backend(), control::SupervisordBackend{
+                       .launchable = [this](const std::string& id) { return launchable(id); },
+                   });
     control::JsonRoutes routes{backend()};
     server_ = std::make_unique<control::HttpServer>(
-        loop_, [routes = std::move(routes)](const control::Request& request,
-                                            control::HttpServer::Respond respond) {
-            routes.handle(request, respond);
+        loop_, [this, routes = std::move(routes)](const control::Request& request,
+                                                  const control::HttpServer::Respond& respond) {
+            if (request.path == "/RPC2" || request.path == "/RPC2/")
+                supervisord_->handle(request, respond);
+            else
+                routes.handle(request, respond);
         });
     const auto accepted = [this](std::unique_ptr<loop::Stream> stream) {
         server_->serve(std::move(stream));
@@ -96,6 +105,15 @@ void Supervisor::each_process(const std::function<void(const control::ProcessVie
             process.uptime = now - parts.spawned_since;
             process.ready = machine.state() == core::State::running;
         }
+        process.ended_as_expected = machine.ended_as_expected();
+        if (parts.spawned_at != WallTime{}) process.last_spawn = parts.spawned_at;
+        process.spawn_error = parts.spawn_error;
+        const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+        process.command = program.command.front();
+        if (program.stdout_to.kind == config::OutputKind::file)
+            process.stdout_path = program.stdout_to.path;
+        if (program.stderr_to.kind == config::OutputKind::file)
+            process.stderr_path = program.stderr_to.path;
         if (const auto next = machine.next_try())
             process.next_try_in = std::max(Duration{}, *next - now);
         visit(process);
@@ -148,6 +166,38 @@ std::vector<std::string> Supervisor::not_ready() const {
                                       why.empty() ? "" : ", ", why));
     }
     return missing;
+}
+
+// As supervisord looks before it looks at the state (its options.py, get_execv_args).
+std::optional<control::Fault> Supervisor::launchable(const std::string& id) const {
+    const auto found = std::find_if(parts_.begin(), parts_.end(),
+                                    [&](const ProcessParts& parts) { return parts.id == id; });
+    if (found == parts_.end()) return std::nullopt;
+    const ProcessId process{static_cast<std::uint32_t>(found - parts_.begin())};
+    const std::string& command =
+        settings_.config.programs[fleet_.program_of(process).value()].command.front();
+    std::vector<std::string> places{command};
+    if (command.find('/') == std::string::npos) {
+        places.clear();
+        const char* path = std::getenv("PATH");
+        for (const std::string& folder : split(path == nullptr ? "/bin:/usr/bin" : path, ':'))
+            places.push_back((folder.empty() ? "." : folder) + "/" + command);
+    }
+    for (const std::string& place : places) {
+        struct stat status {};
+        if (::stat(place.c_str(), &status) != 0) continue;
+        if (S_ISDIR(status.st_mode))
+            return control::Fault{
+                21, fmt::format("NOT_EXECUTABLE: command at '{}' is a directory", place)};
+        if ((status.st_mode & 0111) == 0)
+            return control::Fault{
+                21, fmt::format("NOT_EXECUTABLE: command at '{}' is not executable", place)};
+        if (::access(place.c_str(), X_OK) != 0)
+            return control::Fault{
+                21, fmt::format("NOT_EXECUTABLE: no permission to run command '{}'", place)};
+        return std::nullopt;
+    }
+    return control::Fault{20, fmt::format("NO_FILE: can't find command '{}'", command)};
 }
 
 std::vector<control::VerbOutcome> Supervisor::states(

@@ -1,0 +1,596 @@
+#include "control/supervisord_api.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <ctime>
+
+#include "base/text.h"
+
+namespace muster::control {
+
+namespace {
+
+using xmlrpc::Array;
+using xmlrpc::Struct;
+using xmlrpc::Value;
+
+// Faults of supervisor/xmlrpc.py. No other codes: supervisorctl gives up on one it does not know.
+namespace fault {
+constexpr int unknown_method = 1;
+constexpr int incorrect_parameters = 2;
+constexpr int signature_unsupported = 4;
+constexpr int shutdown_state = 6;
+constexpr int bad_name = 10;
+constexpr int bad_signal = 11;
+constexpr int no_file = 20;
+constexpr int not_executable = 21;
+constexpr int failed = 30;
+constexpr int abnormal_termination = 40;
+constexpr int spawn_error = 50;
+constexpr int already_started = 60;
+constexpr int not_running = 70;
+constexpr int success = 80;
+}  // namespace fault
+
+Fault make_fault(int code, std::string_view name, std::string_view detail = {}) {
+    return {code, detail.empty() ? std::string(name) : fmt::format("{}: {}", name, detail)};
+}
+
+using StateCode = SupervisordState;
+
+constexpr StateCode states[] = {
+    {"STOPPED", 0, false, false, true},   {"STARTING", 10, true, true, false},
+    {"RUNNING", 20, true, true, false},   {"BACKOFF", 30, true, false, false},
+    {"STOPPING", 40, false, true, false}, {"EXITED", 100, false, false, true},
+    {"FATAL", 200, false, false, true},
+};
+
+const StateCode& state_of(std::string_view name) {
+    static constexpr StateCode unknown{"UNKNOWN", 1000, false, false, true};
+    const auto* found = std::find_if(std::begin(states), std::end(states),
+                                     [&](const StateCode& each) { return each.name == name; });
+    return found == std::end(states) ? unknown : *found;
+}
+
+std::int32_t epoch(WallTime time) {
+    return xmlrpc::clamped(
+        std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count());
+}
+
+// "0:00:12", "1 day, 0:00:12": Python's str(timedelta), which supervisord shows.
+std::string uptime_text(std::int64_t seconds) {
+    seconds = std::max<std::int64_t>(seconds, 0);
+    const std::int64_t days = seconds / 86'400;
+    const auto clock =
+        fmt::format("{}:{:02}:{:02}", seconds % 86'400 / 3'600, seconds % 3'600 / 60, seconds % 60);
+    if (days == 0) return clock;
+    return fmt::format("{} day{}, {}", days, days == 1 ? "" : "s", clock);
+}
+
+// "Nov 24 07:31 AM", in our local zone; English whatever the locale.
+std::string stop_text(std::int32_t when) {
+    static constexpr std::string_view months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const std::time_t time = when;
+    std::tm local{};
+    localtime_r(&time, &local);
+    const int hour = local.tm_hour % 12 == 0 ? 12 : local.tm_hour % 12;
+    return fmt::format("{} {:02} {:02}:{:02} {}", months[local.tm_mon], local.tm_mday, hour,
+                       local.tm_min, local.tm_hour < 12 ? "AM" : "PM");
+}
+
+std::string spawn_text(const ProcessView& process) {
+    if (process.state == "EXITED" && !process.ended_as_expected && process.last_exit != nullptr)
+        return fmt::format("Bad exit code {}",
+                           process.last_exit->by_signal ? -1 : process.last_exit->number);
+    if (process.state != "BACKOFF" && process.state != "FATAL") return {};
+    if (!process.spawn_error) return "Exited too quickly (process log may have details)";
+    if (*process.spawn_error == ENOENT)
+        return fmt::format("can't find command '{}'", process.command);
+    if (*process.spawn_error == EACCES)
+        return fmt::format("command at '{}' is not executable", process.command);
+    return fmt::format("unknown error during fork for '{}': {}", process.id,
+                       errno_text(*process.spawn_error));
+}
+
+std::string description(const ProcessView& process,
+                        std::string_view spawn_error,
+                        std::int32_t start,
+                        std::int32_t stop,
+                        std::int32_t now) {
+    switch (state_of(process.state).code) {
+        case 20:
+            return fmt::format("pid {}, uptime {}", process.pid.value_or(0),
+                               uptime_text(std::int64_t{now} - start));
+        case 30:
+        case 200:
+            return spawn_error.empty() ? fmt::format("unknown error (try \"tail {}\")", process.id)
+                                       : std::string(spawn_error);
+        case 0:
+        case 100:
+            return start == 0 ? "Not started" : stop_text(stop);
+        default:
+            return {};
+    }
+}
+
+// Section "Process information" of supervisord's API documentation, and rpcinterface.py.
+Struct process_info(const ProcessView& process) {
+    const std::int32_t now = epoch(
+        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()));
+    const std::int32_t start = process.last_spawn ? epoch(*process.last_spawn) : 0;
+    const std::int32_t stop = process.last_exit != nullptr ? epoch(process.last_exit->at) : 0;
+    const StateCode& state = state_of(process.state);
+    const bool keeps_status = state.code == 0 || state.code == 100;
+    std::int32_t status = 0;
+    if (keeps_status && process.last_exit != nullptr)
+        status = process.last_exit->by_signal ? -1 : process.last_exit->number;
+    const std::string spawn_error = spawn_text(process);
+    return Struct{{"name", process.id},
+                  {"group", process.program},
+                  {"start", start},
+                  {"stop", stop},
+                  {"now", now},
+                  {"state", state.code},
+                  {"statename", state.name},
+                  {"spawnerr", spawn_error},
+                  {"exitstatus", status},
+                  {"logfile", process.stdout_path},
+                  {"stdout_logfile", process.stdout_path},
+                  {"stderr_logfile", process.stderr_path},
+                  {"pid", process.pid.value_or(0)},
+                  {"description", description(process, spawn_error, start, stop, now)}};
+}
+
+struct NameSpec {
+    std::string group;
+    std::string process;  // "" = the whole group
+};
+
+NameSpec name_spec(const std::string& name) {
+    const auto colon = name.find(':');
+    if (colon == std::string::npos) return {name, name};
+    const std::string process = name.substr(colon + 1);
+    return {name.substr(0, colon), process == "*" ? "" : process};
+}
+
+// What is needed of one process after the view is gone.
+struct Known {
+    std::string id;
+    std::string group;
+    const StateCode* state;
+};
+
+std::vector<Known> all_known(const Backend& backend) {
+    std::vector<Known> known;
+    backend.each_process([&](const ProcessView& process) {
+        known.push_back(
+            {std::string(process.id), std::string(process.program), &state_of(process.state)});
+    });
+    return known;
+}
+
+std::optional<Known> find(const Backend& backend, const std::string& name) {
+    const NameSpec spec = name_spec(name);
+    std::optional<Known> found;
+    backend.each_process([&](const ProcessView& process) {
+        if (process.program == spec.group && process.id == spec.process)
+            found = Known{std::string(process.id), std::string(process.program),
+                          &state_of(process.state)};
+    });
+    return found;
+}
+
+bool is_group(const Backend& backend, const std::string& group) {
+    bool is = false;
+    backend.each_process([&](const ProcessView& process) { is = is || process.program == group; });
+    return is;
+}
+
+std::optional<std::int32_t> whole_number(const Value& value) {
+    if (const auto* number = value.as<std::int32_t>()) return *number;
+    const auto* text = value.as<std::string>();
+    std::int32_t number = 0;
+    if (text == nullptr || text->empty()) return std::nullopt;
+    const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), number);
+    if (code != std::errc{} || end != text->data() + text->size()) return std::nullopt;
+    return number;
+}
+
+Value result_of(const Known& process, int status, std::string_view text) {
+    return Struct{{"name", process.id},
+                  {"group", process.group},
+                  {"status", std::int32_t{status}},
+                  {"description", text}};
+}
+
+Fault bad_name(const std::string& name) {
+    return make_fault(fault::bad_name, "BAD_NAME", name);
+}
+
+Fault start_fault(const std::string& name, std::string_view state) {
+    if (state == "BACKOFF" || state == "FATAL")
+        return make_fault(fault::spawn_error, "SPAWN_ERROR", name);
+    return make_fault(fault::abnormal_termination, "ABNORMAL_TERMINATION", name);
+}
+
+}  // namespace
+
+// `params` are checked against `types` before `run` is called: s text, i number, b anything, and in
+// capitals what may be left out.
+struct SupervisordApi::Method {
+    std::string_view name;
+    std::string_view types;
+    std::string_view signature;  // result first, as methodSignature tells it
+    std::string_view help;
+    void (*run)(SupervisordApi& api, const Params& params, const Answer& answer);
+};
+
+SupervisordApi::SupervisordApi(Backend backend, SupervisordBackend more)
+    : backend_(std::move(backend)), more_(std::move(more)) {}
+
+void SupervisordApi::handle(const Request& request, const HttpServer::Respond& respond) {
+    if (request.method != "POST")
+        return respond(
+            {.status = 400, .body = "XML-RPC calls are POSTed\n", .content_type = "text/plain"});
+    const auto call = xmlrpc::parse_call(request.body);
+    if (!call)
+        return respond({.status = 400,
+                        .body = call.error().message() + "\n",
+                        .content_type = "text/plain; charset=utf-8"});
+    this->call(*call, {[respond](const Value& value) {
+                           respond({.body = xmlrpc::response(value), .content_type = "text/xml"});
+                       },
+                       [respond](const Fault& fault) {
+                           respond({.body = xmlrpc::fault(fault.code, fault.text),
+                                    .content_type = "text/xml"});
+                       }});
+}
+
+void SupervisordApi::call(const xmlrpc::Call& call, Answer answer) {
+    const auto& all = methods();
+    const auto method = std::find_if(all.begin(), all.end(),
+                                     [&](const Method& each) { return each.name == call.method; });
+    if (method == all.end())
+        return answer.failed(make_fault(fault::unknown_method, "UNKNOWN_METHOD"));
+    const auto wrong = [&] {
+        answer.failed(make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS"));
+    };
+    const auto needed = static_cast<std::size_t>(
+        std::count_if(method->types.begin(), method->types.end(), [](char c) { return c >= 'a'; }));
+    if (call.params.size() < needed || call.params.size() > method->types.size()) return wrong();
+    for (std::size_t i = 0; i < call.params.size(); ++i) {
+        const char type = method->types[i];
+        if (type == 's' && call.params[i].as<std::string>() == nullptr) return wrong();
+        if (type == 'i' && !whole_number(call.params[i])) return wrong();
+    }
+    if (call.method.starts_with("supervisor.") && backend_.supervisor().state != "running")
+        return answer.failed(make_fault(fault::shutdown_state, "SHUTDOWN_STATE"));
+    method->run(*this, call.params, answer);
+}
+
+namespace {
+
+const std::string& text_at(const std::vector<Value>& params, std::size_t i) {
+    return *params[i].as<std::string>();
+}
+
+bool wait_at(const std::vector<Value>& params, std::size_t i) {
+    return params.size() <= i || params[i].is_true();
+}
+
+}  // namespace
+
+// ── processes ──────────────────────────────────────────────────────────────────────────────────
+
+void SupervisordApi::start_one(const std::string& name, bool wait, const Answer& answer) {
+    const auto process = find(backend_, name);
+    if (!process) return answer.failed(bad_name(name));
+    if (auto why = more_.launchable(process->id)) return answer.failed(std::move(*why));
+    if (process->state->is_running)
+        return answer.failed(make_fault(fault::already_started, "ALREADY_STARTED", name));
+    const auto refused = backend_.act(
+        Verb::start, process->id, wait,
+        [name, answer, wait](const std::vector<VerbOutcome>& outcomes) {
+            const VerbOutcome& outcome = outcomes.front();
+            const bool has_failed = outcome.state == "BACKOFF" || outcome.state == "FATAL";
+            if (wait ? outcome.ok : !has_failed) return answer.done(true);
+            answer.failed(start_fault(name, outcome.state));
+        });
+    if (refused) answer.failed(make_fault(fault::failed, "FAILED", refused->message));
+}
+
+void SupervisordApi::stop_one(const std::string& name, bool wait, const Answer& answer) {
+    const auto process = find(backend_, name);
+    if (!process) return answer.failed(bad_name(name));
+    if (!process->state->is_running)
+        return answer.failed(make_fault(fault::not_running, "NOT_RUNNING", name));
+    const auto refused = backend_.act(
+        Verb::stop, process->id, wait, [answer, wait](const std::vector<VerbOutcome>& outcomes) {
+            if (!wait || outcomes.front().ok) return answer.done(true);
+            answer.failed(make_fault(fault::failed, "FAILED", outcomes.front().message));
+        });
+    if (refused) answer.failed(make_fault(fault::failed, "FAILED", refused->message));
+}
+
+void SupervisordApi::signal_one(const std::string& name,
+                                const Value& signal,
+                                const Answer& answer) {
+    const auto process = find(backend_, name);
+    if (!process) return answer.failed(bad_name(name));
+    const auto* text = signal.as<std::string>();
+    const std::string shown =
+        text != nullptr ? *text : std::to_string(whole_number(signal).value_or(0));
+    std::string upper = shown;
+    for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    const int number = signal_by_name(upper);
+    if (number == 0) return answer.failed(make_fault(fault::bad_signal, "BAD_SIGNAL", shown));
+    if (!process->state->is_signallable)
+        return answer.failed(make_fault(fault::not_running, "NOT_RUNNING", name));
+    const auto refused = backend_.signal(
+        process->id, number, [answer, name](const std::vector<VerbOutcome>& outcomes) {
+            if (outcomes.front().ok) return answer.done(true);
+            answer.failed(make_fault(fault::not_running, "NOT_RUNNING", name));
+        });
+    if (refused) answer.failed(make_fault(fault::failed, "FAILED", refused->message));
+}
+
+void SupervisordApi::many(const Many& what, const std::string& group, const Answer& answer) {
+    struct Gathered {
+        Array results;
+        std::size_t open = 1;  // our own, until all are asked
+        Answer answer;
+        void one_less() {
+            if (--open == 0) answer.done(std::move(results));
+        }
+    };
+    auto gathered = std::make_shared<Gathered>();
+    gathered->answer = answer;
+    for (const Known& process : all_known(backend_)) {
+        if (!group.empty() && process.group != group) continue;
+        if (!what.applies(*process.state)) continue;
+        ++gathered->open;
+        const Answer one{
+            [gathered, process](const Value&) {
+                gathered->results.push_back(result_of(process, fault::success, "OK"));
+                gathered->one_less();
+            },
+            [gathered, process](const Fault& fault) {
+                gathered->results.push_back(result_of(process, fault.code, fault.text));
+                gathered->one_less();
+            }};
+        const std::string name = process.group + ":" + process.id;
+        what.one(name, one);
+    }
+    gathered->one_less();
+}
+
+void SupervisordApi::each_of_group(const Many& what,
+                                   const std::string& group,
+                                   const Answer& answer) {
+    if (!is_group(backend_, group)) return answer.failed(bad_name(group));
+    many(what, group, answer);
+}
+
+SupervisordApi::Many SupervisordApi::starting(bool wait) {
+    return {
+        [](const StateCode& state) { return !state.is_running; },
+        [this, wait](const std::string& name, const Answer& one) { start_one(name, wait, one); }};
+}
+
+SupervisordApi::Many SupervisordApi::stopping(bool wait) {
+    return {
+        [](const StateCode& state) { return state.is_running; },
+        [this, wait](const std::string& name, const Answer& one) { stop_one(name, wait, one); }};
+}
+
+SupervisordApi::Many SupervisordApi::signalling(const xmlrpc::Value& signal) {
+    return {[](const StateCode& state) { return state.is_signallable; },
+            [this, signal](const std::string& name, const Answer& one) {
+                signal_one(name, signal, one);
+            }};
+}
+
+// ── system.multicall ───────────────────────────────────────────────────────────────────────────
+
+struct SupervisordApi::Multicall {
+    Array calls;
+    std::size_t next = 0;
+    Array results;
+    Answer answer;
+    bool is_inside = false;  // a call that answers at once must not deepen the stack
+};
+
+void SupervisordApi::multicall(const Params& params, Answer answer) {
+    const auto* calls = params[0].as<Array>();
+    if (calls == nullptr)
+        return answer.failed(make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS"));
+    next_of(std::make_shared<Multicall>(Multicall{*calls, 0, {}, std::move(answer), false}));
+}
+
+// Strictly one after the other: one that waits is waited for.
+void SupervisordApi::next_of(const std::shared_ptr<Multicall>& calls) {
+    if (calls->is_inside) return;
+    calls->is_inside = true;
+    while (calls->next == calls->results.size() && calls->next < calls->calls.size()) {
+        const Value one = calls->calls[calls->next++];
+        const auto failed = [this, calls](const Fault& fault) {
+            calls->results.push_back(
+                Struct{{"faultCode", std::int32_t{fault.code}}, {"faultString", fault.text}});
+            next_of(calls);
+        };
+        const auto* name = one.member("methodName") == nullptr
+                               ? nullptr
+                               : one.member("methodName")->as<std::string>();
+        if (name == nullptr) {
+            failed(
+                make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS", "No methodName"));
+            continue;
+        }
+        if (*name == "system.multicall") {
+            failed(make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS",
+                              "Recursive system.multicall forbidden"));
+            continue;
+        }
+        const Value* params = one.member("params");
+        const Array* list = params == nullptr ? nullptr : params->as<Array>();
+        call({*name, list == nullptr ? Array{} : *list},
+             {[this, calls](Value value) {
+                  calls->results.push_back(std::move(value));
+                  next_of(calls);
+              },
+              failed});
+    }
+    calls->is_inside = false;
+    if (calls->results.size() == calls->calls.size()) calls->answer.done(std::move(calls->results));
+}
+
+// ── the table ──────────────────────────────────────────────────────────────────────────────────
+
+const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
+    using Api = SupervisordApi;
+    static const std::vector<Method> all = [] {
+        std::vector<Method> table{
+            {"supervisor.getAPIVersion", "", "string", "The version of this API.",
+             [](Api&, const Params&, const Answer& a) { a.done("3.0"); }},
+            {"supervisor.getVersion", "", "string", "The version of this API.",
+             [](Api&, const Params&, const Answer& a) { a.done("3.0"); }},
+            // Clients compare it: the version of supervisord whose API this is.
+            {"supervisor.getSupervisorVersion", "", "string",
+             "The version of supervisord that this server speaks like.",
+             [](Api&, const Params&, const Answer& a) { a.done("4.2.5"); }},
+            {"supervisor.getIdentification", "", "string", "The supervisor's name.",
+             [](Api& api, const Params&, const Answer& a) {
+                 a.done(api.backend_.supervisor().service);
+             }},
+            {"supervisor.getState", "", "struct", "The supervisor's state.",
+             [](Api&, const Params&, const Answer& a) {
+                 a.done(Struct{{"statecode", std::int32_t{1}}, {"statename", "RUNNING"}});
+             }},
+            {"supervisor.getPID", "", "int", "The supervisor's pid.",
+             [](Api& api, const Params&, const Answer& a) {
+                 a.done(api.backend_.supervisor().pid);
+             }},
+            {"supervisor.shutdown", "", "boolean", "Stops everything and ends.",
+             [](Api& api, const Params&, const Answer& a) {
+                 a.done(true);
+                 api.backend_.shutdown();
+             }},
+            {"supervisor.restart", "", "boolean", "Stops everything and starts anew.",
+             [](Api& api, const Params&, const Answer& a) {
+                 if (!api.more_.restart)
+                     return a.failed(
+                         make_fault(fault::failed, "FAILED", "not supported in this version"));
+                 a.done(true);
+                 api.more_.restart();
+             }},
+            {"supervisor.getProcessInfo", "s", "struct string", "What one process is doing.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 const NameSpec spec = name_spec(text_at(p, 0));
+                 std::optional<Struct> info;
+                 api.backend_.each_process([&](const ProcessView& process) {
+                     if (process.program == spec.group && process.id == spec.process)
+                         info = process_info(process);
+                 });
+                 if (!info) return a.failed(bad_name(text_at(p, 0)));
+                 a.done(std::move(*info));
+             }},
+            {"supervisor.getAllProcessInfo", "", "array", "What all processes are doing.",
+             [](Api& api, const Params&, const Answer& a) {
+                 std::vector<std::pair<std::pair<std::string, std::string>, Struct>> sorted;
+                 api.backend_.each_process([&](const ProcessView& process) {
+                     sorted.emplace_back(std::pair(process.program, process.id),
+                                         process_info(process));
+                 });
+                 std::stable_sort(
+                     sorted.begin(), sorted.end(),
+                     [](const auto& one, const auto& two) { return one.first < two.first; });
+                 Array infos;
+                 infos.reserve(sorted.size());
+                 for (auto& [name, info] : sorted) infos.emplace_back(std::move(info));
+                 a.done(std::move(infos));
+             }},
+            {"supervisor.startProcess", "sB", "boolean string boolean", "Starts a process.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 const NameSpec spec = name_spec(text_at(p, 0));
+                 if (spec.process.empty())
+                     return api.each_of_group(api.starting(wait_at(p, 1)), spec.group, a);
+                 api.start_one(text_at(p, 0), wait_at(p, 1), a);
+             }},
+            {"supervisor.startProcessGroup", "sB", "array string boolean", "Starts a group.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.each_of_group(api.starting(wait_at(p, 1)), text_at(p, 0), a);
+             }},
+            {"supervisor.startAllProcesses", "B", "array boolean", "Starts all processes.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.many(api.starting(wait_at(p, 0)), "", a);
+             }},
+            {"supervisor.stopProcess", "sB", "boolean string boolean", "Stops a process.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 const NameSpec spec = name_spec(text_at(p, 0));
+                 if (spec.process.empty())
+                     return api.each_of_group(api.stopping(wait_at(p, 1)), spec.group, a);
+                 api.stop_one(text_at(p, 0), wait_at(p, 1), a);
+             }},
+            {"supervisor.stopProcessGroup", "sB", "array string boolean", "Stops a group.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.each_of_group(api.stopping(wait_at(p, 1)), text_at(p, 0), a);
+             }},
+            {"supervisor.stopAllProcesses", "B", "array boolean", "Stops all processes.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.many(api.stopping(wait_at(p, 0)), "", a);
+             }},
+            {"supervisor.signalProcess", "sb", "boolean string string", "Signals a process.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 const NameSpec spec = name_spec(text_at(p, 0));
+                 if (!spec.process.empty()) return api.signal_one(text_at(p, 0), p[1], a);
+                 api.each_of_group(api.signalling(p[1]), spec.group, a);
+             }},
+            {"supervisor.signalProcessGroup", "sb", "array string string", "Signals a group.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.each_of_group(api.signalling(p[1]), text_at(p, 0), a);
+             }},
+            {"supervisor.signalAllProcesses", "b", "array string", "Signals all processes.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.many(api.signalling(p[0]), "", a);
+             }},
+            {"system.listMethods", "", "array", "The names of all methods.",
+             [](Api&, const Params&, const Answer& a) {
+                 Array names;
+                 for (const Method& each : methods()) names.emplace_back(each.name);
+                 a.done(std::move(names));
+             }},
+            {"system.methodHelp", "s", "string string", "What a method does.",
+             [](Api&, const Params& p, const Answer& a) {
+                 for (const Method& each : methods()) {
+                     if (each.name == text_at(p, 0)) return a.done(each.help);
+                 }
+                 a.failed(make_fault(fault::signature_unsupported, "SIGNATURE_UNSUPPORTED"));
+             }},
+            {"system.methodSignature", "s", "array string", "A method's types, the result first.",
+             [](Api&, const Params& p, const Answer& a) {
+                 for (const Method& each : methods()) {
+                     if (each.name != text_at(p, 0)) continue;
+                     Array types;
+                     for (const std::string& type : split(each.signature, ' '))
+                         types.emplace_back(type);
+                     return a.done(std::move(types));
+                 }
+                 a.failed(make_fault(fault::signature_unsupported, "SIGNATURE_UNSUPPORTED"));
+             }},
+            {"system.multicall", "b", "array array", "Several calls, one after the other.",
+             [](Api& api, const Params& p, const Answer& a) { api.multicall(p, a); }},
+        };
+        std::sort(table.begin(), table.end(),
+                  [](const Method& one, const Method& two) { return one.name < two.name; });
+        return table;
+    }();
+    return all;
+}
+
+}  // namespace muster::control

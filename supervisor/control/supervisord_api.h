@@ -1,0 +1,86 @@
+#pragma once
+// supervisord's XML-RPC methods (4.2.5; API version 3.0) on our verbs, so that what speaks to
+// supervisord speaks to us. Names: a program's processes are a group of its name.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "control/api.h"
+#include "control/http_server.h"
+#include "control/xmlrpc.h"
+
+namespace muster::control {
+
+struct Fault {
+    int code;
+    std::string text;
+};
+
+// What the methods need beside the verbs that every protocol has.
+struct SupervisordBackend {
+    // Why its command could not be started if it were tried now: not found (20) or not executable
+    // (21); nothing where it could.
+    std::function<std::optional<Fault>(const std::string& process)> launchable;
+    std::function<void()> restart = {};  // stop everything, read the file again, start anew
+};
+
+// supervisord's states and the classes that decide its faults.
+struct SupervisordState {
+    std::string_view name;
+    std::int32_t code;
+    bool is_running;  // start refuses it, stop takes it
+    bool is_signallable;
+    bool is_stopped;
+};
+
+class SupervisordApi {
+public:
+    using Done = std::function<void(xmlrpc::Value)>;
+    using Failed = std::function<void(Fault)>;
+
+    SupervisordApi(Backend backend, SupervisordBackend more);
+
+    // POST /RPC2. Answers once, at once or when the method's wait is over. The object outlives
+    // its open calls.
+    void handle(const Request& request, const HttpServer::Respond& respond);
+
+private:
+    struct Answer {  // exactly one of both is called
+        Done done;
+        Failed failed;
+    };
+    using Params = std::vector<xmlrpc::Value>;
+    struct Method;
+    struct Multicall;
+    static const std::vector<Method>& methods();
+
+    void call(const xmlrpc::Call& call, Answer answer);
+    void multicall(const Params& params, Answer answer);
+    void next_of(const std::shared_ptr<Multicall>& calls);
+    void start_one(const std::string& name, bool wait, const Answer& answer);
+    void stop_one(const std::string& name, bool wait, const Answer& answer);
+    void signal_one(const std::string& name, const xmlrpc::Value& signal, const Answer& answer);
+
+    // Of many processes, those that the call applies to; answered in the order in which they end.
+    struct Many {
+        bool (*applies)(const SupervisordState& state);
+        std::function<void(const std::string& name, const Answer& answer)> one;
+    };
+    Many starting(bool wait);
+    Many stopping(bool wait);
+    Many signalling(const xmlrpc::Value& signal);
+    void many(const Many& what, const std::string& group, const Answer& answer);  // "" = all
+    void each_of_group(const Many& what, const std::string& group, const Answer& answer);
+
+    Backend backend_;
+    SupervisordBackend more_;
+};
+
+}  // namespace muster::control
