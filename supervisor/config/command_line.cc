@@ -53,11 +53,20 @@ std::optional<Error> set_restart(const std::string& word, core::Policy& policy) 
 }
 
 std::optional<Error> set_registry(const std::string& word, Program& program) {
-    if (word == "none") return std::nullopt;
-    if (word != "rq")
-        return Error{fmt::format("--registry: '{}' is {}", word, not_yet), "write rq"};
-    program.registry = RegistryKind::rq;
-    return std::nullopt;
+    std::vector<std::string_view> words;
+    for (const Choice<RegistryKind>& choice : registries) {
+        if (choice.word == word && choice.value == RegistryKind::custom)
+            return Error{"--registry: 'custom' needs patterns", "write a file: muster run -c FILE"};
+        if (choice.word == word && choice.value) {
+            program.registry = *choice.value;
+            return std::nullopt;
+        }
+        if (choice.word == word)
+            return Error{fmt::format("--registry: '{}' is {}", word, not_yet), "write rq"};
+        if (choice.value) words.push_back(choice.word);
+    }
+    return Error{fmt::format("--registry: '{}' is not one of {}{}", word, fmt::join(words, ", "),
+                             suggestion(word, words))};
 }
 
 std::optional<Error> set_redis(const CommandLine& line,

@@ -43,11 +43,21 @@ struct Limit {
     std::uint64_t hard;
 };
 
+// What a home-made worker keeps of itself in Redis. Templates: {name}, {pid} and what stands in a
+// command, filled for each life.
+struct CustomRegistry {
+    std::string set;                            // a set, or a sorted set; "" = none
+    std::string member;                         // what stands in it; {name} by default
+    std::string key;                            // that worker's own key; "" = none
+    std::map<std::string, std::string> fields;  // that the key, a hash, must hold
+};
+
 struct Program {
     std::string name;
     std::vector<std::string> command;  // argv, never empty
     RegistryKind registry = RegistryKind::none;
     Jobs jobs = Jobs::hand_back;
+    std::optional<CustomRegistry> custom;    // just with RegistryKind::custom
     std::optional<std::uint32_t> processes;  // absent: one, whose id is the program's name
     std::string name_template = "{program}-{host}-{pid}-{time}-{rand}";
     std::string directory;  // "" = muster's own

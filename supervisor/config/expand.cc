@@ -36,6 +36,8 @@ constexpr std::array<Known, 11> known{{{"name", &Placeholders::name},
 // What may stand where: a worker's name is made of all but itself; the rest has it by {name}.
 constexpr std::array<std::string_view, 10> in_worker_name{
     "pid", "time", "rand", "uuid", "program", "process", "index", "host", "service", "instance"};
+constexpr std::array<std::string_view, 8> in_registrations{"name",  "pid",  "program", "process",
+                                                           "index", "host", "service", "instance"};
 constexpr std::array<std::string_view, 7> in_others{"name", "program", "process", "index",
                                                     "host", "service", "instance"};
 
@@ -297,10 +299,25 @@ bool has_placeholder(std::string_view text, std::string_view name) {
     return is_there;
 }
 
+namespace {
+
+std::span<const std::string_view> allowed_in(Field field) {
+    switch (field) {
+        case Field::worker_name:
+            return in_worker_name;
+        case Field::registration:
+            return in_registrations;
+        case Field::environment:
+        case Field::other:
+            return in_others;
+    }
+    return in_others;
+}
+
+}  // namespace
+
 std::optional<Error> check_placeholders(std::string_view text, Field field) {
-    const std::span<const std::string_view> allowed =
-        field == Field::worker_name ? std::span<const std::string_view>(in_worker_name)
-                                    : std::span<const std::string_view>(in_others);
+    const std::span<const std::string_view> allowed = allowed_in(field);
     std::optional<Error> error;
     const bool is_whole = scan(
         text, [](std::string_view) {},

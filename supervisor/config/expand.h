@@ -44,8 +44,9 @@ std::string fill(std::string_view text, const Placeholders& values);
 bool has_placeholder(std::string_view text, std::string_view name);
 
 enum class Field : unsigned char {
-    worker_name,  // alone may be made of {pid}, {time}, {rand}, {uuid}
-    environment,  // whose values may be secrets: a complaint repeats nothing of them
+    worker_name,   // alone may be made of {pid}, {time}, {rand}, {uuid}
+    environment,   // whose values may be secrets: a complaint repeats nothing of them
+    registration,  // what a home-made worker keeps of itself: its {pid}, too
     other
 };
 // Why `text` is no template for such a field.

@@ -182,6 +182,7 @@ private:
     void print_what(const Program& program);
     void print_limits(const Program& program);
     void print_policy(const Program& program);
+    void print_custom(const std::string& program, const CustomRegistry& custom);
 
     std::string text_;
 };
@@ -211,6 +212,7 @@ void Printer::print(const Program& program) {
     print_policy(program);
     line("stdout", output_text(program.stdout_to));
     line("stderr", output_text(program.stderr_to));
+    if (program.custom) print_custom(program.name, *program.custom);
 }
 
 void Printer::print_what(const Program& program) {
@@ -278,6 +280,17 @@ void Printer::print_policy(const Program& program) {
     line("orphans", in_quotes(word(policy.orphans)));
     if (policy.has_registry)
         line("jobs", in_quotes(program.jobs == Jobs::leave ? "leave" : "hand-back"));
+}
+
+void Printer::print_custom(const std::string& program, const CustomRegistry& custom) {
+    table(fmt::format("program.{}.custom", toml_key(program)));
+    if (!custom.set.empty()) line("set", in_template(custom.set));
+    if (!custom.set.empty()) line("member", in_template(custom.member));
+    if (!custom.key.empty()) line("key", in_template(custom.key));
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : custom.fields)
+        parts.push_back(fmt::format("{} = {}", toml_key(name), in_template(value)));
+    if (!parts.empty()) line("fields", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
 }
 
 }  // namespace

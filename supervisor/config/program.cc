@@ -39,11 +39,11 @@ constexpr Choice<core::Orphans> orphan_ways[] = {
     {"kill", core::Orphans::kill}, {"wait", core::Orphans::wait}, {"leave", core::Orphans::leave}};
 constexpr Choice<Jobs> job_ways[] = {
     {"hand-back", Jobs::hand_back}, {"leave", Jobs::leave}, {"fail", std::nullopt}};
-constexpr Choice<RegistryKind> registries[] = {
-    {"none", RegistryKind::none}, {"rq", RegistryKind::rq},    {"sidekiq", std::nullopt},
-    {"resque", std::nullopt},     {"dramatiq", std::nullopt},  {"celery", std::nullopt},
-    {"bullmq", std::nullopt},     {"custom", std::nullopt},    {"arq", std::nullopt},
-    {"huey", std::nullopt},       {"bee-queue", std::nullopt}, {"node-resque", std::nullopt}};
+void read_jobs(const Value& value, ProgramDraft& draft) {
+    draft.has_jobs = true;
+    draft.jobs_at = value.position();
+    keep(draft.program.jobs, value.choice(job_ways));
+}
 
 void read_processes(const Value& value, ProgramDraft& draft) {
     if (value.kind() == Value::Kind::text) {
@@ -234,7 +234,8 @@ constexpr Key<ProgramDraft> keys[] = {
      [](const Value& v, ProgramDraft& d) { keep(d.program.policy.essential, v.boolean()); }},
     {"stop", read_stop},
     {"orphans", read_policy_choice<&core::Policy::orphans, orphan_ways>},
-    {"jobs", [](const Value& v, ProgramDraft& d) { keep(d.program.jobs, v.choice(job_ways)); }},
+    {"jobs", read_jobs},
+    {"custom", read_custom},
     {"stdout", read_output<&Program::stdout_to>},
     {"stderr", read_output<&Program::stderr_to>},
     {"poison", nullptr},
@@ -336,12 +337,7 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
     Program& program = draft.program;
     core::Policy& policy = program.policy;
     policy.has_registry = program.registry != RegistryKind::none;
-    if (policy.has_registry && !draft.has_ready) program.ready = ReadyRegistered{};
-    if (std::holds_alternative<ReadyRegistered>(program.ready) && !policy.has_registry)
-        reading.complain(draft.ready_at,
-                         fmt::format("program.{}.ready: 'registered' needs a registry; write "
-                                     "registry = \"rq\", or ready = {{ after = \"1s\" }}",
-                                     program.name));
+    complete_job_system(draft, reading);
     if (policy.has_registry && program.processes.value_or(1) > 1 &&
         !differs_by_process(program.name_template))
         reading.complain(
@@ -360,7 +356,6 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
     policy.claims_name = policy.has_registry && !is_unique_by_itself(program.name_template);
     const auto* after = std::get_if<ReadyAfter>(&program.ready);
     policy.ready_after = after == nullptr ? std::nullopt : std::optional<Duration>(after->delay);
-    if (policy.stop.empty()) policy.stop = default_stop();
     program.command.shrink_to_fit();
     policy.stop.shrink_to_fit();
     program.limits.shrink_to_fit();

@@ -193,10 +193,6 @@ void read_backoff(const Value& value, ProgramDraft& draft) {
     read_table<core::Backoff>(value, draft.program.policy.backoff, keys, others);
 }
 
-std::vector<core::StopStep> default_stop() {
-    return {{SignalNumber{SIGTERM}, default_stop_wait}, {SignalNumber{SIGKILL}, Duration::zero()}};
-}
-
 void read_stop(const Value& value, ProgramDraft& draft) {
     std::vector<core::StopStep> steps;
     bool is_good = true;

@@ -12,17 +12,38 @@
 
 namespace muster::config {
 
+inline constexpr Choice<RegistryKind> registries[] = {{"none", RegistryKind::none},
+                                                      {"rq", RegistryKind::rq},
+                                                      {"sidekiq", RegistryKind::sidekiq},
+                                                      {"resque", RegistryKind::resque},
+                                                      {"dramatiq", RegistryKind::dramatiq},
+                                                      {"celery", RegistryKind::celery},
+                                                      {"bullmq", RegistryKind::bullmq},
+                                                      {"custom", RegistryKind::custom},
+                                                      {"arq", std::nullopt},
+                                                      {"huey", std::nullopt},
+                                                      {"bee-queue", std::nullopt},
+                                                      {"node-resque", std::nullopt}};
+
 struct ProgramDraft {
     Program program;
     Position name_at;
     std::vector<Position> after_at;  // of each item of program.after
     bool has_ready = false;
     Position ready_at;
+    bool has_jobs = false;
+    Position jobs_at;
+    bool has_custom = false;
+    Position custom_at;
 };
 
 void read_program(const Value& value, ProgramDraft& draft);
 // What follows from other keys; complains of what contradicts itself.
 void complete_program(ProgramDraft& draft, Reading& reading);
+
+// What is particular to a job system: its defaults, and what it cannot.
+void read_custom(const Value& value, ProgramDraft& draft);
+void complete_job_system(ProgramDraft& draft, Reading& reading);
 
 struct RedisDraft {
     Redis redis;
@@ -41,6 +62,5 @@ std::optional<std::string> redis_url_of_environment(const Environment& environme
                                                     std::string& variable);
 
 std::string own_hostname();
-std::vector<core::StopStep> default_stop();
 
 }  // namespace muster::config

@@ -361,8 +361,14 @@ TEST_CASE("a command line that makes no sense is refused by a sentence") {
     from.restart = "on-failure";
     CHECK(made(from).programs[0].policy.restart == core::Restart::on_failure);
     from = line({"x"});
-    from.registry = "sidekiq";
+    from.registry = "arq";
     CHECK(has(refused(from), "not supported in this version"));
+    from.registry = "custom";
+    CHECK(refused(from) == "--registry: 'custom' needs patterns");
+    from.registry = "sidekick";
+    CHECK(has(refused(from), "did you mean sidekiq?"));
+    from.registry = "sidekiq";
+    CHECK(made(from, {{"REDIS_URL", "redis://x"}}).programs[0].registry == RegistryKind::sidekiq);
     from.registry = "rq";
     CHECK(refused(from) == "a registry needs a Redis");
     CHECK(made(from, {{"REDIS_URL", "redis://x"}}).redis->url == "redis://x");

@@ -343,8 +343,8 @@ TEST_CASE("what does not act in this version is refused, never ignored") {
     for (const char* line :
          {"poison = { deaths = 3 }", "singleton = false", "memory = { soft = \"1MB\" }",
           "max_age = \"1h\"", "log_rotate = { size = \"1MB\" }", "health = {}",
-          "autoscale = { min = 1 }", "jobs = \"fail\"", "registry = \"sidekiq\"",
-          "registry = \"resque\"", "registry = \"bullmq\""}) {
+          "autoscale = { min = 1 }", "jobs = \"fail\"", "registry = \"arq\"", "registry = \"huey\"",
+          "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }
