@@ -48,7 +48,10 @@ constexpr Traits of_bullmq{
     .word = "bullmq",
     .stop = by_term,
     .left_alone = "the job's lock: its token names nobody; the stalled check requeues the job"};
-constexpr Traits of_custom{.word = "custom", .stop = by_term, .can_be_seen = true};
+constexpr Traits of_custom{.word = "custom",
+                           .stop = by_term,
+                           .can_be_seen = true,
+                           .left_alone = "its jobs: only its set and key are known"};
 constexpr Traits of_arq{.word = "arq", .stop = by_term};
 constexpr Traits of_huey{.word = "huey", .stop = by_int};
 constexpr Traits of_bee_queue{.word = "bee-queue", .stop = by_term};

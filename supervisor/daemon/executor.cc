@@ -157,6 +157,21 @@ std::string Executor::new_name(ProcessId process) {
     return as_name(config::fill(program_of(process).name_template, values));
 }
 
+std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) const {
+    const auto& custom = program_of(process).custom;
+    const auto& leader = parts_[process.value()].leader;
+    if (!custom || !leader) return std::nullopt;
+    config::Placeholders values = placeholders(process);
+    values.pid = std::to_string(leader->value());
+    registry::CustomEntry entry{.set = config::fill(custom->set, values),
+                                .member = config::fill(custom->member, values),
+                                .key = config::fill(custom->key, values),
+                                .fields = {}};
+    for (const auto& [field, value] : custom->fields)
+        entry.fields.emplace_back(field, config::fill(value, values));
+    return entry;
+}
+
 child::OutputTarget Executor::target_of(const config::Output& output,
                                         const config::Placeholders& values,
                                         Streams& streams,

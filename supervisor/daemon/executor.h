@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@
 #include "logs/output_writer.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
+#include "registry/registry.h"
 
 namespace muster::daemon {
 
@@ -60,6 +62,8 @@ public:
 
     // The name of a process's next life; {pid} stands in it as child::pid_marker until the spawn.
     [[nodiscard]] std::string new_name(ProcessId process);
+    // What a home-made worker's last life keeps in Redis; nothing for other job systems.
+    [[nodiscard]] std::optional<registry::CustomEntry> custom_entry(ProcessId process) const;
     void spawn(ProcessId process, Incarnation who);
     Outcome send(ProcessId process, SignalNumber signal);
     Outcome send_stop(ProcessId process,

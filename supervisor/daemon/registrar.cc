@@ -28,6 +28,10 @@ const char* verdict_text(registry::Released::Verdict verdict) {
             return "scrap-removed";
         case registry::Released::Verdict::mismatch:
             return "mismatch";
+        case registry::Released::Verdict::told:
+            return "told";
+        case registry::Released::Verdict::left:
+            return "left-alone";
     }
     return "?";
 }

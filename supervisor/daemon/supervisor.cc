@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <utility>
 
 #include "base/text.h"
@@ -163,7 +164,9 @@ Outcome Supervisor::open() {
     if (!settings_.config.redis) return Done{};
     auto url = redis::parse_url(settings_.config.redis->url);
     if (!url) return url.error().while_doing("redis.url");
-    registry::SystemOptions options{host_, instance_, settings_.config.redis->prefix, {}};
+    const char* dyno = std::getenv("DYNO");
+    registry::SystemOptions options{
+        host_, instance_, settings_.config.redis->prefix, {}, dyno == nullptr ? "" : dyno};
     options.is_of_family = [](Pid registered, const registry::Sought& sought) {
         return registered == sought.pid || ::getsid(registered.value()) == sought.pid.value();
     };
@@ -277,9 +280,9 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
             });
         }
     }
-    if (!registrar_ || program.registry == config::RegistryKind::none) return;
+    if (!registrar_ || !core::traits(program.registry).can_be_seen) return;
     registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at,
-                      may_choose_own_name(program), program.registry});
+                      may_choose_own_name(program), program.registry, executor_.custom_entry(id)});
 }
 
 void Supervisor::registered(const registry::Sought& sought,
@@ -315,7 +318,8 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .registration = std::nullopt,
                               .hand_back = program.jobs == config::Jobs::hand_back,
                               .may_choose_own_name = may_choose_own_name(program),
-                              .kind = program.registry};
+                              .kind = program.registry,
+                              .custom = executor_.custom_entry(id)};
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));

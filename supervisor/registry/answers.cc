@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <utility>
+
+#include "registry/claims.h"
+#include "registry/scripts.h"
 
 namespace muster::registry {
 namespace {
@@ -14,6 +18,8 @@ std::optional<Released::Verdict> verdict_named(const std::string& text) {
     if (text == "nothing_there") return Released::Verdict::nothing_there;
     if (text == "zombie_removed") return Released::Verdict::zombie_removed;
     if (text == "mismatch") return Released::Verdict::mismatch;
+    if (text == "told") return Released::Verdict::told;
+    if (text == "left") return Released::Verdict::left;
     return std::nullopt;
 }
 
@@ -35,6 +41,46 @@ Result<Released> released(const redis::Reply& reply) {
     done.detail = parts[1].text;
     for (std::size_t i = 2; i < parts.size(); ++i) done.handed_back.push_back(parts[i].text);
     return done;
+}
+
+std::function<void(Result<redis::Reply>)> answer_released(System::ReleaseDone done) {
+    return [done = std::move(done)](const Result<redis::Reply>& reply) {
+        if (reply)
+            done(released(*reply));
+        else
+            done(reply.error());
+    };
+}
+
+Sought sought_of(const Release& release) {
+    return {.process = release.process,
+            .incarnation = release.incarnation,
+            .name = release.name,
+            .pid = release.pid,
+            .spawned_at = release.spawned_at,
+            .may_choose_own_name = true,
+            .kind = release.kind,
+            .custom = release.custom};
+}
+
+void drop_claim_of(redis::Client& client,
+                   const SystemOptions& options,
+                   const Release& release,
+                   Released::Verdict verdict,
+                   System::ReleaseDone done) {
+    client.eval(
+        drop_claim, {claim_key(options.prefix, release.name)},
+        {claim_value(options.owner, release.process)},
+        [done = std::move(done), verdict, kind = release.kind](const Result<redis::Reply>& reply) {
+            if (!reply) return done(reply.error());
+            if (reply->type != redis::Reply::Type::integer)
+                return done(unexpected("dropping the claim of a name", *reply));
+            const bool is_left = verdict == Released::Verdict::left;
+            done(Released{
+                .verdict = verdict,
+                .handed_back = {},
+                .detail = is_left ? std::string(core::traits(kind).left_alone) : std::string{}});
+        });
 }
 
 }  // namespace muster::registry

@@ -1,9 +1,13 @@
 #pragma once
-// What the scripts of every job system answer alike.
+// What the adapters of all job systems do alike.
+
+#include <functional>
 
 #include "base/result.h"
+#include "redis/client.h"
 #include "redis/reply.h"
 #include "registry/registry.h"
+#include "registry/system.h"
 
 namespace muster::registry {
 
@@ -12,5 +16,18 @@ Error unexpected(const char* what, const redis::Reply& reply);
 
 // {verdict, detail, ids of jobs handed back …}, as every release script answers.
 Result<Released> released(const redis::Reply& reply);
+
+// What a script's answer means, told to whoever waits for the release.
+std::function<void(Result<redis::Reply>)> answer_released(System::ReleaseDone done);
+
+// Whom to look for where a worker died before it was seen.
+Sought sought_of(const Release& release);
+
+// The release of a worker that has nothing (more) in the registry: its claim goes.
+void drop_claim_of(redis::Client& client,
+                   const SystemOptions& options,
+                   const Release& release,
+                   Released::Verdict verdict,
+                   System::ReleaseDone done);
 
 }  // namespace muster::registry

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/id.h"
@@ -28,6 +29,14 @@ struct Registration {
     friend bool operator==(const Registration&, const Registration&) = default;
 };
 
+// What a home-made worker keeps of itself in Redis, filled for one life (config::CustomRegistry).
+struct CustomEntry {
+    std::string set;  // a set or a sorted set; "" = none
+    std::string member;
+    std::string key;                                          // "" = none
+    std::vector<std::pair<std::string, std::string>> fields;  // that the key, a hash, must hold
+};
+
 // Whom we are looking for: the name that we gave, and the process that we spawned.
 struct Sought {
     ProcessId process;
@@ -37,6 +46,7 @@ struct Sought {
     WallTime spawned_at;
     bool may_choose_own_name;  // the command does not carry {name}: look by host and pid too
     RegistryKind kind = RegistryKind::rq;
+    std::optional<CustomEntry> custom = std::nullopt;  // just with RegistryKind::custom
 };
 
 // A death that is proved (reaped, and nothing of the family lives) and still to be told.
@@ -51,6 +61,7 @@ struct Release {
     bool hand_back = true;                     // its job in flight
     bool may_choose_own_name = false;          // with no registration: look by host and pid too
     RegistryKind kind = RegistryKind::rq;
+    std::optional<CustomEntry> custom = std::nullopt;  // just with RegistryKind::custom
 };
 
 struct Released {
@@ -59,6 +70,8 @@ struct Released {
         nothing_there,   // it had none, or ended in order
         zombie_removed,  // only a work horse's scrap was left
         mismatch,        // the name belongs to somebody else: nothing was touched
+        told,            // nothing was removed: the job system's own recovery does, and was told to
+        left,            // nothing was touched: there is nothing that may be
     };
     Verdict verdict = Verdict::nothing_there;
     std::vector<std::string>

@@ -1,6 +1,10 @@
 #include "registry/system.h"
 
+#include "registry/custom.h"
+#include "registry/resque.h"
 #include "registry/rq.h"
+#include "registry/sidekiq.h"
+#include "registry/unregistered.h"
 
 namespace muster::registry {
 
@@ -18,13 +22,17 @@ std::unique_ptr<System> make_system(RegistryKind kind,
     switch (kind) {
         case RegistryKind::rq:
             return std::make_unique<Rq>(client, options);
-        case RegistryKind::none:
         case RegistryKind::sidekiq:
+            return std::make_unique<Sidekiq>(client, options);
         case RegistryKind::resque:
+            return std::make_unique<Resque>(client, options);
+        case RegistryKind::custom:
+            return std::make_unique<Custom>(client, options);
         case RegistryKind::dramatiq:
         case RegistryKind::celery:
         case RegistryKind::bullmq:
-        case RegistryKind::custom:
+            return std::make_unique<Unregistered>(kind, client, options);
+        case RegistryKind::none:
         case RegistryKind::arq:
         case RegistryKind::huey:
         case RegistryKind::bee_queue:

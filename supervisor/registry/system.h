@@ -24,6 +24,7 @@ struct SystemOptions {
     // Whether a registered process is the sought one or of its family (a wrapper's child). Empty:
     // only the leader itself.
     std::function<bool(Pid registered, const Sought&)> is_of_family;
+    std::string dyno = {};  // our own $DYNO, which Sidekiq takes for its hostname; "" = unset
 };
 
 // Answers of look() and release() never come inside the call.
