@@ -30,3 +30,17 @@ python_environment() {
     fi
     echo "$*" >"$stamp"
 }
+
+# node_environment NAME PACKAGE…: the same for npm, as build/cache/NAME/node_modules.
+node_environment() {
+    local folder=$cache/$1 stamp
+    shift
+    stamp=$folder/installed
+    if [ -n "$(find "$stamp" -mtime -1 2>/dev/null)" ] && [ "$(cat "$stamp")" = "$*" ]; then return 0; fi
+    mkdir -p "$folder"
+    if ! npm install --prefix "$folder" --no-audit --no-fund --silent "$@" >"$folder/npm.log" 2>&1 </dev/null; then
+        [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$*" ]
+        return
+    fi
+    echo "$*" >"$stamp"
+}

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from support import processes, real_rq as real, rig  # noqa: E402
+from support import job_systems, processes, real_rq as real, rig  # noqa: E402
 from support.eventually import PATIENCE  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
@@ -94,3 +94,32 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture
 def real_rq(request, redis_server, folder):
     return real.Rq(request.param, redis_server, folder)
+
+
+@pytest.fixture
+def job_system(redis_server, folder):
+    """job_system(job_systems.Sidekiq, …): skipped where it is not to be had."""
+
+    def make(kind, **options):
+        if kind.kind not in (*job_systems.FOUND, "resque", "custom"):
+            pytest.skip(f"no {kind.kind}: see MUSTER_TEST_JOB_SYSTEMS")
+        return kind(redis_server, folder, **options)
+
+    return make
+
+
+@pytest.fixture
+def foreign(folder):
+    """Starts workers of a job system that nobody supervises: foreign(system)."""
+    mark = str(folder / "foreign-systems")
+    started = []
+
+    def start(system):
+        started.append(system.foreign(mark))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+    processes.end_marked(mark)

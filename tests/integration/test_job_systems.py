@@ -1,0 +1,198 @@
+"""Workers of other job systems under muster, each killed with a job in hand: what their own API or keys then say."""
+
+import json
+import socket
+
+import pytest
+
+from support import job_systems, processes
+from support.eventually import always, eventually
+
+
+def released(instance, name):
+    """The event of that worker's release."""
+    return eventually(5, lambda: instance.log_lines("released ", f"name={name} "))[0]
+
+
+def kill_with_a_job(instance, system):
+    old = instance.running("worker", seconds=30)
+    job = system.enqueue()
+    eventually(20, lambda: job.runs)
+    processes.kill(old["pid"])
+    return old, job
+
+
+def stops_in_order(instance, job):
+    """A graceful stop lets the job finish; the worker is gone then."""
+    worker = instance.one("worker")
+    status, body = instance.post("/v1/processes/worker/stop?wait=false")
+    assert status in (200, 202), body
+    eventually(5, lambda: instance.state("worker") == "STOPPING")
+    always(0.5, lambda: job.runs, "the job going on")
+    job.let_finish()
+    eventually(20, lambda: instance.state("worker") == "STOPPED")
+    assert job.ends == 1 and not processes.is_alive(worker["pid"])
+
+
+def test_sidekiq_a_killed_process_leaves_the_dashboard_at_once(job_system, foreign, muster):
+    elsewhere = job_system(job_systems.Sidekiq, queue="elsewhere")
+    foreign(elsewhere)
+    theirs = elsewhere.enqueue()
+    eventually(20, lambda: theirs.runs)
+    foreign_identity, = elsewhere.listed()
+    system = job_system(job_systems.Sidekiq)
+    instance = muster(system.program())
+    old, job = kill_with_a_job(instance, system)
+    assert old["name"].startswith(f"{socket.gethostname()}:{old['pid']}:")
+
+    new = instance.running("worker", seconds=30, but=[old])
+    assert "verdict=removed" in released(instance, old["name"])
+    assert system.listed() == {new["name"], foreign_identity}
+    assert not list(system.client.scan_iter(match=old["name"] + "*"))
+    assert job.starts == 1 and not processes.is_alive(job.pid)  # lost: plain Sidekiq cannot
+
+    second = system.enqueue()
+    eventually(10, lambda: second.runs)
+    stops_in_order(instance, second)
+    assert system.listed() == {foreign_identity}
+    assert theirs.runs and elsewhere.client.exists(foreign_identity)
+    theirs.let_finish()
+    eventually(10, lambda: theirs.ends == 1)
+
+
+def test_sidekiq_pushes_back_what_does_not_end_in_time_before_it_would_be_killed(
+        job_system, muster):
+    system = job_system(job_systems.Sidekiq, timeout=1)
+    instance = muster(system.program())
+    instance.running("worker", seconds=30)
+    job = system.enqueue()
+    eventually(10, lambda: job.runs)
+    status, body = instance.post("/v1/processes/worker/stop?wait=true")
+    assert status == 200, body
+    assert job.ends == 0 and system.client.llen("queue:jobs") == 1
+    assert instance.one("worker")["last_exit"]["code"] == 0, instance.one("worker")
+    instance.post("/v1/processes/worker/start?wait=true")
+    eventually(10, lambda: job.starts == 2)
+    job.let_finish()
+    eventually(10, lambda: job.ends == 1)
+
+
+def test_resque_prunes_a_killed_worker_and_fails_its_job_at_the_replacements_start(
+        job_system, foreign, muster):
+    elsewhere = job_system(job_systems.Resque, queue="elsewhere")
+    other = foreign(elsewhere)
+    theirs = elsewhere.enqueue()
+    eventually(10, lambda: theirs.runs)
+    foreign_id, = elsewhere.listed()
+    system = job_system(job_systems.Resque)
+    beat = system.client.hget("resque:workers:heartbeat", foreign_id)
+    system.client.delete("resque:pruning_dead_workers_in_progress")  # as 60 s after its start
+    instance = muster(system.program())
+    old, job = kill_with_a_job(instance, system)
+    assert old["name"] == f"{socket.gethostname()}:{old['pid']}:jobs"
+
+    new = instance.running("worker", seconds=30, but=[old])
+    assert "verdict=told" in released(instance, old["name"])
+    eventually(5, lambda: system.client.llen("resque:failed") == 1)
+    failure = json.loads(system.client.lindex("resque:failed", 0))
+    assert failure["worker"] == old["name"] and failure["payload"]["args"] == job.arguments
+    assert system.listed() == {new["name"], foreign_id}
+    assert system.client.hget("resque:workers:heartbeat", foreign_id) == beat
+    assert other.poll() is None and theirs.runs
+
+    second = system.enqueue()
+    eventually(10, lambda: second.runs)
+    stops_in_order(instance, second)  # by QUIT, which it has as its default
+    assert system.listed() == {foreign_id}
+
+
+def test_celery_a_killed_worker_is_replaced_under_a_new_node_name_and_unacked_is_left(
+        job_system, foreign, muster):
+    system = job_system(job_systems.Celery)
+    instance = muster(system.program())
+    old, job = kill_with_a_job(instance, system)
+    new = instance.running("worker", seconds=30, but=[old])
+    line = released(instance, old["name"])
+    assert "verdict=left-alone" in line and "unacked messages" in line
+    assert not processes.is_alive(job.pid)
+    assert system.client.hlen("unacked") == system.client.zcard("unacked_index") == 1
+    other = foreign(system)
+    eventually(20, lambda: system.listed() == {new["name"], other.name})
+    other.terminate()
+    other.wait(20)
+
+    second = system.enqueue()
+    eventually(10, lambda: second.runs)
+    stops_in_order(instance, second)
+    assert system.client.hlen("unacked") == 1 and job.starts == 1
+
+
+def test_dramatiq_a_killed_master_takes_its_workers_along_and_acks_are_left(
+        job_system, foreign, muster):
+    system = job_system(job_systems.Dramatiq)
+    instance = muster(system.program())
+    old, job = kill_with_a_job(instance, system)
+    assert job.pid != old["pid"]
+    instance.running("worker", seconds=30, but=[old])
+    assert not processes.is_alive(job.pid)  # by itself it would live on and take more jobs
+    line = released(instance, old["name"])
+    assert "verdict=left-alone" in line and "acks" in line
+    acks = [key for key in system.client.scan_iter(match="dramatiq:__acks__.*")
+            if system.client.scard(key)]
+    assert len(acks) == 1
+
+    second = system.enqueue()
+    eventually(10, lambda: second.runs)
+    stops_in_order(instance, second)
+    assert job.starts == 1 and system.client.exists(acks[0])
+
+
+def test_bullmq_a_killed_worker_is_replaced_and_its_job_stalls_and_runs_again(
+        job_system, foreign, muster):
+    system = job_system(job_systems.BullMQ)
+    instance = muster(system.program())
+    old, job = kill_with_a_job(instance, system)
+    new = instance.running("worker", seconds=30, but=[old])
+    line = released(instance, old["name"])
+    assert "verdict=left-alone" in line and "stalled check" in line
+    eventually(10, lambda: system.listed() == {new["name"]})
+    eventually(20, lambda: job.starts == 2)  # by BullMQ's own rules, with lock and check at 1 s
+    assert job.pid == new["pid"]
+    other = foreign(system)
+    eventually(10, lambda: system.listed() == {new["name"], other.name})
+    stops_in_order(instance, job)
+    eventually(10, lambda: system.listed() == {other.name})
+    assert system.client.zrange("bull:jobs:completed", 0, -1) == [job.id]
+
+
+def test_custom_a_killed_home_made_worker_loses_just_its_own_entries(job_system, foreign, muster):
+    system = job_system(job_systems.HomeMade)
+    other = foreign(system)
+    eventually(10, lambda: system.listed() == {other.name})
+    instance = muster(system.program())
+    old = instance.running("worker", seconds=30)
+    assert system.listed() == {old["name"], other.name}
+    processes.kill(old["pid"])
+    new = instance.running("worker", seconds=30, but=[old])
+    assert "verdict=removed" in released(instance, old["name"])
+    assert system.listed() == {new["name"], other.name}
+    assert set(system.client.scan_iter(match="crew:*")) == {
+        f"crew:{new['name']}", f"crew:{other.name}"}
+
+    # Somebody else wrote into its hash: not ours any more.
+    system.client.hset(f"crew:{new['name']}", "pid", "1")
+    processes.kill(new["pid"])
+    instance.running("worker", seconds=30, but=[new])
+    assert "verdict=mismatch" in released(instance, new["name"])
+    assert system.client.hget(f"crew:{new['name']}", "pid") == "1"
+    assert new["name"] in system.listed()
+
+
+@pytest.mark.parametrize("kind", [job_systems.Resque, job_systems.HomeMade])
+def test_a_shutdown_leaves_nobody_registered(kind, job_system, muster):
+    system = job_system(kind)
+    instance = muster(system.program("stop = [\"QUIT 5s\", \"KILL\"]" if kind.kind == "resque" else ""))
+    instance.running("worker", seconds=30)
+    assert system.listed()
+    assert instance.terminate() == 0
+    assert not system.listed()
