@@ -219,10 +219,8 @@ Outcome send_signal(const Child& child, SignalNumber signal) {
                              child.pid.value(), errno_text(error))};
 }
 
-Outcome send_stop_signal(const Child& child, SignalNumber signal) {
-    auto sent = send_signal(child, signal);
-    if (!sent || signal.value() == SIGKILL || signal.value() == SIGCONT) return sent;
-    return send_signal(child, SignalNumber{SIGCONT});
+bool needs_cont(SignalNumber signal) {
+    return signal.value() != SIGKILL && signal.value() != SIGCONT;
 }
 
 }  // namespace muster::child

@@ -87,7 +87,7 @@ private:
 
 // By pidfd, so that a recycled pid can't be hit. A child that has ended already is no failure.
 Outcome send_signal(const Child& child, SignalNumber signal);
-// For stop steps: CONT follows (but for KILL), so that a stopped child hears it.
-Outcome send_stop_signal(const Child& child, SignalNumber signal);
+// Whether a stopped child hears it only after a CONT.
+bool needs_cont(SignalNumber signal);
 
 }  // namespace muster::child

@@ -25,6 +25,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration last_patience = 2s;  // of PID 1's end, for whoever ignores TERM
+constexpr Duration wake_after = 1ms;    // by then most have ended, and need no CONT
 
 std::uint64_t token_of(ProcessId process, Incarnation who) {
     return std::uint64_t{process.value()} << 32 | who.value();
@@ -102,7 +103,8 @@ Executor::Executor(loop::Loop& loop,
       post_(std::move(post)),
       spawner_(std::move(tools.spawner)),
       reaper_(std::move(tools.reaper)),
-      family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }) {}
+      family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }),
+      wake_timer_(loop, [this] { wake_stopped(); }) {}
 
 Outcome Executor::prepare(Surroundings surroundings) {
     surroundings_ = std::move(surroundings);
@@ -328,7 +330,27 @@ Outcome Executor::send(ProcessId process, SignalNumber signal) {
 Outcome Executor::send_stop(ProcessId process, SignalNumber signal) {
     const ProcessParts& parts = parts_[process.value()];
     if (!parts.child) return Error{fmt::format("{} has no running child to stop", parts.id)};
-    return child::send_stop_signal(*parts.child, signal);
+    auto sent = child::send_signal(*parts.child, signal);
+    if (sent && child::needs_cont(signal)) {
+        to_wake_.push_back(token_of(process, fleet_.machine(process).incarnation()));
+        if (!wake_timer_.is_armed()) wake_timer_.arm(loop_.now() + wake_after);
+    }
+    return sent;
+}
+
+// A CONT for each of a thousand children that are just ending is a tenth of their stop: only those
+// get it that are still there a moment later.
+void Executor::wake_stopped() {
+    reap();  // the timer comes before the news of who has ended
+    for (const std::uint64_t token : std::exchange(to_wake_, {})) {
+        const ProcessId process = process_of(token);
+        const ProcessParts& parts = parts_[process.value()];
+        if (!parts.child || fleet_.machine(process).incarnation() != incarnation_of(token))
+            continue;
+        if (auto sent = child::send_signal(*parts.child, SignalNumber{SIGCONT}); !sent)
+            log_.debug("signal-not-sent",
+                       {{"process", parts.id}, {"reason", sent.error().message()}});
+    }
 }
 
 void Executor::reap() {

@@ -67,7 +67,7 @@ public:
     void spawn(ProcessId process, Incarnation who);
     Outcome send(ProcessId process, SignalNumber signal);
     Outcome send_stop(ProcessId process,
-                      SignalNumber signal);  // CONT follows, so that a stopped one hears it
+                      SignalNumber signal);  // a CONT follows, so that a stopped one hears it
     void end_family(ProcessId process, Incarnation who);
     void hasten_families();  // no more patience with what dead workers left behind
 
@@ -103,6 +103,7 @@ private:
     void died(std::uint64_t token, const child::ExitStatus& how);
     void family_ended(std::uint64_t token, bool somebody_is_left);
     void arm_family_timer();
+    void wake_stopped();
     [[nodiscard]] const config::Program& program_of(ProcessId process) const;
 
     loop::Loop& loop_;
@@ -121,6 +122,8 @@ private:
     std::list<std::unique_ptr<logs::Capture>> captures_;
     std::function<void()> when_quiet_;
     loop::Timer family_timer_;
+    std::vector<std::uint64_t> to_wake_;  // tokens: got a stop signal, and not yet CONT
+    loop::Timer wake_timer_;
 };
 
 }  // namespace muster::daemon

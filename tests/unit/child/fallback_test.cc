@@ -36,7 +36,7 @@ bool deny(const std::vector<unsigned>& calls, unsigned error) {
 bool supervises() {
     Rig rig;
     const Child stopped = rig.start(command({"sleep", "100"}), 1);
-    if (!send_stop_signal(stopped, SignalNumber{SIGTERM})) return false;
+    if (!send_signal(stopped, SignalNumber{SIGTERM})) return false;
     rig.until([&] { return rig.exits.contains(1); });
     if (rig.exits.at(1) != ExitStatus{Killed{SIGTERM, false}}) return false;
     if (rig.failure_of(command({"/no/such/file"})).error != ENOENT) return false;

@@ -272,13 +272,17 @@ TEST_CASE("no pids for muster itself is nobody's fault" * doctest::skip(::geteui
     CHECK(WEXITSTATUS(status) == 0);
 }
 
-TEST_CASE("a stop signal reaches a stopped child, and one that has ended is no failure") {
+TEST_CASE(
+    "a stopped child hears its stop signal after a CONT, and one that has ended is no failure") {
     Rig rig;
     const Child child = rig.start(command({"sleep", "100"}), 1);
     CHECK_FALSE(send_signal(child, SignalNumber{9999}).ok());
     REQUIRE(send_signal(child, SignalNumber{SIGSTOP}).ok());
-    REQUIRE(send_stop_signal(child, SignalNumber{SIGTERM}).ok());
+    REQUIRE(send_signal(child, SignalNumber{SIGTERM}).ok());
+    REQUIRE(needs_cont(SignalNumber{SIGTERM}));
+    REQUIRE(send_signal(child, SignalNumber{SIGCONT}).ok());
     rig.until([&] { return rig.exits.contains(1); });
     CHECK(rig.exits.at(1) == ExitStatus{Killed{SIGTERM, false}});
     CHECK(send_signal(child, SignalNumber{SIGTERM}).ok());
+    CHECK_FALSE(needs_cont(SignalNumber{SIGKILL}));
 }
