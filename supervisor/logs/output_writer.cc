@@ -17,6 +17,12 @@ namespace muster::logs {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+constexpr std::size_t worth_keeping = std::size_t{64} * 1024;  // of an empty queue's memory
+
+}  // namespace
+
 OutputWriter::OutputWriter(loop::Loop& loop, int fd, PipeWrites pipe_writes)
     : loop_(loop),
       fd_(fd),
@@ -131,10 +137,8 @@ ssize_t OutputWriter::write_if_ready(std::string_view bytes) {
 void OutputWriter::forget_written() {
     if (queued() == 0) {
         written_ = 0;
-        if (queue_.capacity() > 2 * full_at)
-            queue_ = {};
-        else
-            queue_.clear();
+        queue_.clear();
+        if (queue_.capacity() > worth_keeping) queue_.shrink_to_fit();  // `= {}` would keep it all
     } else if (written_ >= full_at) {
         queue_.erase(0, std::exchange(written_, 0));
     }
@@ -143,7 +147,8 @@ void OutputWriter::forget_written() {
 void OutputWriter::give_up() {
     state_ = State::gone;
     discarded_ += queued();
-    queue_ = {};
+    queue_.clear();
+    queue_.shrink_to_fit();
     written_ = 0;
 }
 
