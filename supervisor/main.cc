@@ -64,7 +64,6 @@ int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools) {
     ::malloc_trim(0);
     daemon::Supervisor supervisor{std::move(settings), std::move(tools)};
     if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
-    child::let_go_of_startup_code();
     return supervisor.run();
 }
 

@@ -65,7 +65,8 @@ std::optional<FileLimit> raise_file_limit() {
     return before;
 }
 
-void let_go_of_startup_code() {
+void let_go_of_startup() {
+    ::malloc_trim(0);
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto begin =
         (reinterpret_cast<std::uintptr_t>(&__executable_start) + page - 1) & ~(page - 1);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "child/pid1.h"
 #include "config/expand.h"
 
 namespace muster::daemon {
@@ -195,6 +196,7 @@ int Supervisor::run() {
     }
     fleet_.start_all(moment(), actions_);
     drain();
+    child::let_go_of_startup();
     loop_.run();
     return status_;
 }
