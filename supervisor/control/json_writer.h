@@ -40,10 +40,15 @@ public:
         const fmt::format_int digits(value);
         text_.append(digits.data(), digits.size());
     }
-    void seconds(Duration value) {  // with milliseconds
-        comma();
-        fmt::format_to(std::back_inserter(text_), "{:.3f}",
-                       std::chrono::duration<double>(value).count());
+    void seconds(Duration value) {  // with milliseconds; never negative
+        using std::chrono::milliseconds;
+        const auto millis = std::chrono::round<milliseconds>(value).count();
+        number(millis / 1000);
+        const auto rest = millis % 1000;
+        const char fraction[] = {'.', static_cast<char>('0' + rest / 100),
+                                 static_cast<char>('0' + rest / 10 % 10),
+                                 static_cast<char>('0' + rest % 10)};
+        text_.append(fraction, sizeof fraction);
     }
     void boolean(bool value) { literal(value ? "true" : "false"); }
     void null() { literal("null"); }

@@ -64,10 +64,13 @@ TEST_CASE("values stand with the right commas") {
     json.boolean(true);
     json.key("d");
     json.seconds(1500ms);
+    json.key("short");
+    json.seconds(6'200us);
     json.key("e");
     json.string("x:");
     json.key("f");
     json.string("[");
     json.end_object();
-    CHECK(json.take() == R"({"a":[1,-2,{}],"b":null,"c":true,"d":1.500,"e":"x:","f":"["})");
+    CHECK(json.take() ==
+          R"({"a":[1,-2,{}],"b":null,"c":true,"d":1.500,"short":0.006,"e":"x:","f":"["})");
 }
