@@ -209,9 +209,11 @@ void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
     ending_status_ = status;
     for (Slot& slot : slots_) {
         slot.is_held = false;
-        // Whoever runs waits for its dependents; whoever is between two lives has no next one.
+        // Whoever runs waits for its dependents; whoever is between two lives, or only claims the
+        // name of its next one, has no next one.
         const State state = slot.machine.state();
-        if (state == State::backoff || state == State::stopping)
+        const bool is_claiming = state == State::starting && !slot.machine.has_child();
+        if (state == State::backoff || state == State::stopping || is_claiming)
             apply(slot, StopWanted{}, moment, actions);
     }
     for (std::uint32_t p = 0; p < programs_.size(); ++p)

@@ -70,6 +70,21 @@ TEST_CASE("nothing is started once the shutdown has begun") {
     CHECK(rig.finished() == 0);
 }
 
+TEST_CASE("a name that is claimed when the shutdown begins leads to no spawn") {
+    Policy beat = worker_policy();
+    beat.claims_name = true;
+    Rig rig{{{"beat", beat, {}, 1}, {"work", plain(), {{"beat", Condition::started}}, 1}}};
+    rig.start();
+    rig.up(1);
+    rig.shut_down();
+    rig.post(NameClaimed{rig.who(0)}, 0);
+    CHECK(rig.count<Spawn>() == 1);
+    rig.family_ends(0);
+    rig.name_released(0);
+    rig.gone(Exit{true, 15}, 1);
+    CHECK(rig.finished() == 0);
+}
+
 TEST_CASE("when nothing is left to run the status is the first essential failure's") {
     Policy unimportant = once();
     unimportant.essential = false;
