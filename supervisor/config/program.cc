@@ -173,13 +173,14 @@ bool is_our_own_stream(std::string_view path) {
            path.starts_with("/proc/self/fd/") || path == "/dev/tty";
 }
 
-template <Output Program::*member>
+template <Output Program::*member, Position ProgramDraft::*at>
 void read_output(const Value& value, ProgramDraft& draft) {
     static constexpr std::string_view words[] = {"forward", "inherit", "null"};
     static constexpr OutputKind kinds[] = {OutputKind::forward, OutputKind::inherit,
                                            OutputKind::null};
     auto text = value.filled_text(Field::other);
     if (!text) return;
+    draft.*at = value.position();
     const auto* found = std::find(std::begin(words), std::end(words), *text);
     if (found != std::end(words)) {
         draft.program.*member = Output{kinds[found - std::begin(words)], {}};
@@ -236,8 +237,8 @@ constexpr Key<ProgramDraft> keys[] = {
     {"orphans", read_policy_choice<&core::Policy::orphans, orphan_ways>},
     {"jobs", read_jobs},
     {"custom", read_custom},
-    {"stdout", read_output<&Program::stdout_to>},
-    {"stderr", read_output<&Program::stderr_to>},
+    {"stdout", read_output<&Program::stdout_to, &ProgramDraft::stdout_at>},
+    {"stderr", read_output<&Program::stderr_to, &ProgramDraft::stderr_at>},
     {"poison", nullptr},
     {"singleton", nullptr},
     {"memory", nullptr},
@@ -324,6 +325,21 @@ bool differs_by_process(std::string_view name_template) {
     return false;
 }
 
+// The file is opened before the spawn, when nobody knows the pid.
+void check_log_path(const Program& program,
+                    std::string_view key,
+                    const Output& output,
+                    Position at,
+                    Reading& reading) {
+    if (output.kind != OutputKind::file || !has_placeholder(output.path, "name") ||
+        !has_placeholder(program.name_template, "pid"))
+        return;
+    reading.complain(at,
+                     fmt::format("program.{}.{}: a log path cannot hold a {{name}} that is made "
+                                 "of {{pid}}; write {{process}}, or a name without {{pid}}",
+                                 program.name, key));
+}
+
 }  // namespace
 
 void read_program(const Value& value, ProgramDraft& draft) {
@@ -353,6 +369,8 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
                 "program.{}.name: a name that is not unique by itself is claimed before the "
                 "spawn, when nobody knows the {{pid}}; add {{rand}}, or leave {{pid}} out",
                 program.name));
+    check_log_path(program, "stdout", program.stdout_to, draft.stdout_at, reading);
+    check_log_path(program, "stderr", program.stderr_to, draft.stderr_at, reading);
     policy.claims_name = policy.has_registry && !is_unique_by_itself(program.name_template);
     const auto* after = std::get_if<ReadyAfter>(&program.ready);
     policy.ready_after = after == nullptr ? std::nullopt : std::optional<Duration>(after->delay);

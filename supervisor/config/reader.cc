@@ -51,6 +51,80 @@ std::optional<Position> line_of_dots(std::string_view text) {
     return std::nullopt;
 }
 
+// Where a character other than ASCII stands that is neither quoted nor in a comment, and what is
+// wrong with it there. TOML has none in such places, but toml++ (3.3 and 3.4) asks whether it is a
+// space, and takes for granted that most of them are not asked about (undefined behaviour).
+class PlainText {
+public:
+    explicit PlainText(std::string_view text) : text_(text) {
+        constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+        if (text_.starts_with(byte_order_mark)) at_ = byte_order_mark.size();
+    }
+
+    std::optional<std::pair<Position, std::string_view>> first_foreign() {
+        while (at_ < text_.size()) {
+            const std::string_view wrong = quote_.empty() ? plain() : quoted();
+            if (!wrong.empty()) return std::pair{position(), wrong};
+        }
+        return std::nullopt;
+    }
+
+private:
+    // Each moves on by one thing, or stays and says what is wrong with it.
+    std::string_view plain() {
+        const char c = text_[at_];
+        if (is_foreign(c))
+            return "a character that is not ASCII may stand only in quotes or after #";
+        if (c == '#') {
+            at_ = std::min(text_.find('\n', at_), text_.size());
+        } else if (c == '"' || c == '\'') {
+            const std::string three(3, c);
+            quote_ = text_.substr(at_, text_.substr(at_).starts_with(three) ? 3 : 1);
+            at_ += quote_.size();
+        } else {
+            ++at_;
+        }
+        return {};
+    }
+    std::string_view quoted() {
+        const char c = text_[at_];
+        if (text_.substr(at_).starts_with(quote_)) {
+            at_ += quote_.size();
+            quote_ = {};
+        } else if (c == '\n' && quote_.size() == 1) {
+            quote_ = {};  // never closed: toml++ will say so
+        } else if (c == '\\' && quote_.front() == '"') {
+            return escaped();
+        } else {
+            ++at_;
+        }
+        return {};
+    }
+    std::string_view escaped() {
+        ++at_;
+        const std::size_t next = text_.find_first_not_of(" \t\r\n", at_);
+        if (quote_.size() == 3 && next != text_.npos && is_foreign(text_[next])) {
+            at_ = next;
+            return "a character that is not ASCII cannot stand right after a line that ends in a "
+                   "backslash; put it on that line";
+        }
+        at_ = std::min(at_ + 1, text_.size());
+        return {};
+    }
+
+    static bool is_foreign(char c) { return static_cast<unsigned char>(c) >= 0x80; }
+    [[nodiscard]] Position position() const {
+        const std::string_view before = text_.substr(0, at_);
+        const auto lines = std::count(before.begin(), before.end(), '\n');
+        const auto start = before.rfind('\n') + 1;  // npos + 1 is 0
+        return {static_cast<int>(lines) + 1, static_cast<int>(at_ - start) + 1};
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    std::string_view quote_;  // the one that is open
+};
+
 std::string_view noun(Value::Kind kind) {
     switch (kind) {
         case Value::Kind::table:
@@ -430,6 +504,10 @@ Document::~Document() = default;
 std::optional<Document> Document::parse(std::string_view text, Reading& reading) {
     if (const auto where = line_of_dots(text)) {
         reading.complain(*where, "more than 1000 dots in one line");
+        return std::nullopt;
+    }
+    if (const auto foreign = PlainText{text}.first_foreign()) {
+        reading.complain(foreign->first, std::string(foreign->second));
         return std::nullopt;
     }
     toml::parse_result result = toml::parse(text);

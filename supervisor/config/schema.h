@@ -35,6 +35,8 @@ struct ProgramDraft {
     Position jobs_at;
     bool has_custom = false;
     Position custom_at;
+    Position stdout_at;
+    Position stderr_at;
 };
 
 void read_program(const Value& value, ProgramDraft& draft);

@@ -197,6 +197,27 @@ TEST_CASE("what is no TOML is told with its place") {
     CHECK(complaint(std::string("a = \0", 5)).starts_with("m.toml:1:"));
 }
 
+TEST_CASE("characters other than ASCII stand in quotes and comments alone") {
+    for (const char* text :
+         {"clé = 1", "[ü]", "a = ü", "a = 1 é", "_e\xef\xb9\xbf", "a = 'x' ü", "\xc2\xa0 a = 1",
+          "a = \"x\\\" ü\"\nü = 1", "# ü\nü = 1", "a = '''\nx'''ü", "a = \"\"\"x\\\"\"\"\"ü"}) {
+        CAPTURE(text);
+        CHECK(has(complaint(text), "may stand only in quotes"));
+    }
+    CHECK(complaint("a = 1\n  ü = 1").starts_with("m.toml:2:3: "));
+    // After the backslash of a line that goes on, toml++ looks at the next line in the same way.
+    CHECK(
+        has(complaint("a = \"\"\"x \\\n  ü\"\"\""), "right after a line that ends in a backslash"));
+    for (const char* text :
+         {"[program.a]\ncommand = \"x ü\" # ü", "[program.a]\ncommand = 'é\\x' # \"ü",
+          "[program.a]\ncommand = \"\"\"x \"ü\" \"\" \\\n  a ü\"\"\"",
+          "[program.a]\ncommand = '''x 'ü' \\\n  ü'''", "\xef\xbb\xbf[program.a]\ncommand = 'x'",
+          "[program.a]\nenvironment = { \"ü\" = 'ü' }\ncommand = 'x'"}) {
+        CAPTURE(text);
+        CHECK(complaint(text) == "");
+    }
+}
+
 TEST_CASE("a file that would exhaust the stack is refused") {
     std::string dots;
     for (int i = 0; i < 100'000; ++i) dots += "a.";

@@ -62,6 +62,17 @@ TEST_CASE(
     CHECK(complaint_of("registry = \"rq\"\nname = \"{pid}-{rand}\"", with_redis).empty());
 }
 
+TEST_CASE("a log path cannot be made of the pid, which nobody knows when the file is opened") {
+    for (const std::string key : {"stdout", "stderr"}) {
+        const std::string told = complaint_of(key + " = \"/var/log/{name}.log\"");
+        CHECK(has(told, "program.a." + key + ": a log path"));
+        CHECK(has(told, "write {process}"));
+    }
+    CHECK(complaint_of("stdout = \"./{name}.log\"\nname = \"w-{time}-{rand}\"").empty());
+    CHECK(complaint_of("stdout = \"./{process}.log\"").empty());
+    CHECK(complaint_of("stdout = \"./{{name}.log\"").empty());
+}
+
 TEST_CASE("each key of a program is read") {
     const Program p = program(R"(
 registry = "none"
@@ -283,7 +294,7 @@ TEST_CASE("an output is a word or a path, and a mistyped word is no path") {
     CHECK(out("inherit").kind == OutputKind::inherit);
     CHECK(out("/dev/null").kind == OutputKind::null);
     CHECK(out("a.log").path == "a.log");
-    CHECK(out("/var/log/{name}").path == "/var/log/{name}");
+    CHECK(out("/var/log/{program}").path == "/var/log/{program}");
     CHECK(has(complaint_of("stdout = \"forwrad\""), "did you mean forward?"));
     CHECK(has(complaint_of("stderr = \"log\""), "is neither forward, inherit, null nor a path"));
     CHECK(has(complaint_of("stdout = \"/dev/stdout\""), "cannot be opened by path"));
