@@ -73,7 +73,7 @@ int in_another_process(Body body) {
 }  // namespace
 
 TEST_CASE("without pidfds and close_range everything still works") {
-    for (const unsigned error : {ENOSYS, EPERM}) {
+    for (const unsigned error : {unsigned{ENOSYS}, unsigned{EPERM}}) {
         CAPTURE(error);
         CHECK(in_another_process([&] {
                   // Also without run_beside_leader: this process's leader has all the children.
