@@ -4,14 +4,16 @@ cache=$root/build/cache
 
 say() { printf '\n%s\n' "== $*" >&2; }
 
-# build NAME MESON-OPTION…: sets up (or refreshes) build/NAME and compiles it.
+# build NAME [TARGET…] MESON-OPTION…: sets up (or refreshes) build/NAME and compiles it, or just those targets.
 build() {
     local folder=$root/build/$1
+    local targets=()
     shift
+    while [ $# -gt 0 ] && [[ $1 != -* ]]; do targets+=("$1"); shift; done
     if [ ! -f "$folder/build.ninja" ]; then
         meson setup "$folder" "$root" "$@" >"$folder.log" 2>&1 || { tail -n 20 "$folder.log" >&2; return 1; }
     fi
-    ninja -C "$folder" >"$folder.log" 2>&1 || { grep -v '^\[' "$folder.log" | tail -n 60 >&2; return 1; }
+    ninja -C "$folder" ${targets[@]+"${targets[@]}"} >"$folder.log" 2>&1 || { grep -v '^\[' "$folder.log" | tail -n 60 >&2; return 1; }
 }
 
 # python_environment NAME REQUIREMENT…: a virtual environment in build/cache/NAME; one that is there is kept for a day,

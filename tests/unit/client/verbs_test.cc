@@ -201,12 +201,12 @@ TEST_CASE("an answer that is none is an error, not a crash") {
          "what answers there is not muster"},
         {"HTTP/1.\r\n\r\n", "what answers there is not muster"},
     };
-    for (const auto& [answer, why] : answers) {
-        CAPTURE(answer);
-        bytes = answer;
+    for (const auto& each : answers) {
+        bytes = each.first;
+        CAPTURE(bytes);
         const Printed printed = does(supervisor, {"status"});
         CHECK(printed.status == 5);
-        CHECK(printed.err.find(why) != std::string::npos);
+        CHECK(printed.err.find(each.second) != std::string::npos);
     }
 }
 
