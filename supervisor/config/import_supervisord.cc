@@ -376,9 +376,9 @@ void Importer::environment(const Where& where, std::string& out) {
         if (!own) {
             leave_out(where, *entry, "is not KEY=\"value\",…");
         } else {
-            for (const auto& [name, value] : *own) {
-                std::erase_if(pairs, [&](const auto& pair) { return pair.first == name; });
-                pairs.emplace_back(name, value);
+            for (const auto& each : *own) {
+                std::erase_if(pairs, [&](const auto& pair) { return pair.first == each.first; });
+                pairs.push_back(each);
             }
         }
     }

@@ -3,6 +3,8 @@
 import os
 import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -201,3 +203,64 @@ def test_I13_a_redis_that_goes_away_and_comes_back(redis_server, muster):
     instance.running("shap_00", "shap_01", but=[workers[0]], seconds=30)
     eventually(30, lambda: redis_server.traces_of(workers[0]["name"]) == [], "the debt paid")
     assert instance.one("shap_01")["pid"] == workers[1]["pid"]
+
+
+class Babbler:
+    """A server on loopback that speaks, but not as Redis does; it counts who comes."""
+
+    def __init__(self, greeting, babble):
+        self.connections = 0
+        self._greeting, self._babble = greeting, babble
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with peer:
+                peer.settimeout(5)
+                try:
+                    if self._greeting:
+                        peer.recv(4096)
+                        peer.sendall(self._greeting)
+                        peer.recv(4096)
+                    peer.sendall(self._babble)
+                    while peer.recv(4096):
+                        pass
+                except OSError:
+                    pass
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+@pytest.mark.parametrize(("greeting", "babble", "words"), [
+    (b"", b"\x00\xffSSH-2.0-nonsense\r\n" * 100, "not a Redis answer"),
+    (b"+PONG\r\n", b"*3\r\n$-9\r\nwhat?\r\n", "not a Redis answer"),
+    (b"+PONG\r\n", b"+NOBODY\r\n+ASKED\r\n" * 50, "an answer that nobody asked for"),
+])
+def test_I13_a_redis_that_talks_nonsense(muster, greeting, babble, words):
+    server = Babbler(greeting, babble)
+    begin = time.monotonic()
+    try:
+        instance = supervised_beside(muster, f"redis://127.0.0.1:{server.port}/0", words)
+        always(1, lambda: instance.get("/livez")[0] == 200, "an answer of the control socket")
+        seconds = time.monotonic() - begin
+        # At once, 50 ms later, then after random pauses below 0.5 s, doubled each time: no hot loop.
+        assert 2 <= server.connections <= 3 + 4 * seconds, (server.connections, seconds)
+        # A line for each loss; a Redis that never was there is lost once.
+        away = instance.log_lines("redis-away")
+        assert 1 <= len(away) <= (server.connections if greeting else 1), away
+        assert all(words in line and line.isprintable() for line in away), away
+        assert instance.one("shap")["failures"] == 0 and instance.state("shap") == "RUNNING"
+        instance.kill()  # a shutdown would try for a while to tell Redis of it
+    finally:
+        server.stop()

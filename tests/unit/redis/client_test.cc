@@ -29,6 +29,15 @@ struct Rig {
                             .max_queue = 1000},
               [this](const Client::State& state) { told.push_back(state); })) {}
 
+    // Starts it, and waits until it is connected, or is known to be away.
+    void connect() {
+        client->start();
+        REQUIRE(connects());
+    }
+    void connect_in_vain(Duration longest = 10s) {
+        client->start();
+        REQUIRE(goes_away(longest));
+    }
     bool connects(Duration longest = 10s) {
         return run_until(
             loop, [this] { return client->is_connected(); }, longest);
@@ -80,6 +89,34 @@ struct FakeServer {
     std::unique_ptr<loop::Listener> listener;
 };
 
+// A client whose only server is a fake one.
+struct FakeRig {
+    explicit FakeRig(std::string says, const std::string& password = {})
+        : server(loop, std::move(says)), url(server.url()) {
+        url.password = password;
+        client = std::make_unique<Client>(loop, ClientOptions{.url = url},
+                                          [this](const Client::State& state) {
+                                              if (state.connected) ++connections;
+                                              why = state.why;
+                                          });
+        client->start();
+    }
+    void run_for(Duration time) {
+        run_until(
+            loop, [] { return false; }, time);
+    }
+    bool is_told_why() {
+        return run_until(loop, [this] { return !why.empty(); });
+    }
+
+    loop::Loop loop;
+    FakeServer server;
+    Url url;
+    std::string why;
+    int connections = 0;
+    std::unique_ptr<Client> client;
+};
+
 struct Tcp {
     explicit Tcp(bool listens) : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in address{};
@@ -102,8 +139,7 @@ struct Tcp {
 TEST_CASE("commands are answered in their order") {
     RedisServer server;
     Rig rig(server.url());
-    rig.client->start();
-    REQUIRE(rig.connects());
+    rig.connect();
     std::vector<std::int64_t> answers;
     for (int i = 0; i < 500; ++i)
         rig.client->command({"INCR", "n"},
@@ -124,15 +160,13 @@ TEST_CASE("user, password and database are told to Redis") {
     url.database = 3;
     {
         Rig rig(url);
-        rig.client->start();
-        REQUIRE(rig.connects());
+        rig.connect();
         CHECK(rig.ask({"SET", "there", "1"})->text == "OK");
     }
     url.username = "joe";
     url.password = "pw";
     Rig rig(url);
-    rig.client->start();
-    REQUIRE(rig.connects());
+    rig.connect();
     CHECK(rig.ask({"ACL", "WHOAMI"})->text == "joe");
     CHECK(rig.ask({"GET", "there"})->text == "1");
     server.ask({"SELECT", "0"});
@@ -144,43 +178,33 @@ TEST_CASE("a wrong or missing password is told, without the password (I12)") {
     auto url = server.url();
     url.password = "geheim";
     Rig wrong(url);
-    wrong.client->start();
-    REQUIRE(wrong.goes_away());
+    wrong.connect_in_vain();
     CHECK(wrong.why().find("refuses the password") != std::string::npos);
     CHECK(wrong.why().find("geheim") == std::string::npos);
 
     Rig missing(server.url());
-    missing.client->start();
-    REQUIRE(missing.goes_away());
+    missing.connect_in_vain();
     CHECK(missing.why().find("wants a password") != std::string::npos);
 
     Url outside = server.url();
     outside.password = "richtig";
     outside.database = 99;
     Rig database(outside);
-    database.client->start();
-    REQUIRE(database.goes_away());
+    database.connect_in_vain();
     CHECK(database.why().find("SELECT was refused") != std::string::npos);
 }
 
 TEST_CASE("an answer that repeats the password does not bring it into the log (I12)") {
-    loop::Loop loop;
-    std::string why;
-    FakeServer server(loop, "-ERR you said geheim and geheim\r\n");
-    auto url = server.url();
-    url.password = "geheim";
-    Client client(loop, {.url = url}, [&](const Client::State& state) { why = state.why; });
-    client.start();
-    REQUIRE(run_until(loop, [&] { return !why.empty(); }));
-    CHECK(why.find("***") != std::string::npos);
-    CHECK(why.find("geheim") == std::string::npos);
+    FakeRig rig("-ERR you said geheim and geheim\r\n", "geheim");
+    REQUIRE(rig.is_told_why());
+    CHECK(rig.why.find("***") != std::string::npos);
+    CHECK(rig.why.find("geheim") == std::string::npos);
 }
 
 TEST_CASE("a Redis that refuses the connection is away, and commands fail at once") {
     const Tcp port(false);
     Rig rig(port.url);
-    rig.client->start();
-    REQUIRE(rig.goes_away());
+    rig.connect_in_vain();
     CHECK(rig.why().find("refused") != std::string::npos);
     const auto answer = rig.ask({"PING"});
     REQUIRE_FALSE(answer);
@@ -192,8 +216,7 @@ TEST_CASE("a name that does not exist is away, told as such") {
     url.host = "no-such-host.invalid";
     url.shown = "redis://no-such-host.invalid";
     Rig rig(url);
-    rig.client->start();
-    REQUIRE(rig.goes_away(20s));
+    rig.connect_in_vain(20s);
     CHECK(rig.why().find("no-such-host.invalid") != std::string::npos);
 }
 
@@ -201,8 +224,7 @@ TEST_CASE("a port that never answers ends by the connect deadline (I8)") {
     const Tcp port(true);
     Rig rig(port.url, 100ms);
     const TimePoint start = rig.loop.now();
-    rig.client->start();
-    REQUIRE(rig.goes_away());
+    rig.connect_in_vain();
     CHECK(rig.loop.now() - start >= 100ms);
     CHECK(rig.loop.now() - start < 2s);
     CHECK(rig.why().find("no answer within 100ms") != std::string::npos);
@@ -211,8 +233,7 @@ TEST_CASE("a port that never answers ends by the connect deadline (I8)") {
 TEST_CASE("a Redis that hangs is dropped by the command deadline and met again (I8)") {
     RedisServer server;
     Rig rig(server.url(), 100ms, 100ms);
-    rig.client->start();
-    REQUIRE(rig.connects());
+    rig.connect();
     server.freeze();
     int failed = 0;
     for (int i = 0; i < 3; ++i)
@@ -228,8 +249,7 @@ TEST_CASE("a Redis that hangs is dropped by the command deadline and met again (
 TEST_CASE("a Redis that ends and comes back is found again") {
     RedisServer server;
     Rig rig(server.url());
-    rig.client->start();
-    REQUIRE(rig.connects());
+    rig.connect();
     rig.told.clear();
     server.stop();
     REQUIRE(rig.goes_away());
@@ -242,31 +262,18 @@ TEST_CASE("a Redis that ends and comes back is found again") {
 }
 
 TEST_CASE("garbage ends the connection, and it is not met in a hot loop") {
-    loop::Loop loop;
-    std::string why;
-    FakeServer server(loop, "HTTP/1.1 400 Bad Request\r\n\r\n");
-    Client client(loop, {.url = server.url()},
-                  [&](const Client::State& state) { why = state.why; });
-    client.start();
-    run_until(
-        loop, [] { return false; }, 500ms);
-    CHECK(why.find("not a Redis answer") != std::string::npos);
-    CHECK(server.accepted >= 1);
-    CHECK(server.accepted <= 11);  // one each 50 ms, had all random pauses been the shortest
+    FakeRig rig("HTTP/1.1 400 Bad Request\r\n\r\n");
+    rig.run_for(500ms);
+    CHECK(rig.why.find("not a Redis answer") != std::string::npos);
+    CHECK(rig.server.accepted >= 1);
+    CHECK(rig.server.accepted <= 11);  // one each 50 ms, had all random pauses been the shortest
 }
 
 TEST_CASE("a Redis that greets and then breaks is not met in a hot loop") {
-    loop::Loop loop;
-    int connections = 0;
-    FakeServer server(loop, "+PONG\r\n+WHO ASKED?\r\n");
-    Client client(loop, {.url = server.url()}, [&](const Client::State& state) {
-        if (state.connected) ++connections;
-    });
-    client.start();
-    run_until(
-        loop, [] { return false; }, 500ms);
-    CHECK(connections >= 1);
-    CHECK(connections <= 11);
+    FakeRig rig("+PONG\r\n+WHO ASKED?\r\n");
+    rig.run_for(500ms);
+    CHECK(rig.connections >= 1);
+    CHECK(rig.connections <= 11);
 }
 
 TEST_CASE("LOADING, MASTERDOWN and READONLY answers are errors, not answers") {
@@ -276,8 +283,7 @@ TEST_CASE("LOADING, MASTERDOWN and READONLY answers are errors, not answers") {
         FakeServer server(rig.loop, "+PONG\r\n");
         rig.client = std::make_unique<Client>(rig.loop, ClientOptions{.url = server.url()},
                                               [](const Client::State&) {});
-        rig.client->start();
-        REQUIRE(rig.connects());
+        rig.connect();
         server.answer = text;
         const auto answer = rig.ask({"SET", "a", "b"});
         REQUIRE_FALSE(answer);
@@ -286,14 +292,9 @@ TEST_CASE("LOADING, MASTERDOWN and READONLY answers are errors, not answers") {
 }
 
 TEST_CASE("a Redis that is still loading when it greets is away") {
-    loop::Loop loop;
-    std::string why;
-    FakeServer server(loop, "-LOADING Redis is loading the dataset in memory\r\n");
-    Client client(loop, {.url = server.url()},
-                  [&](const Client::State& state) { why = state.why; });
-    client.start();
-    REQUIRE(run_until(loop, [&] { return !why.empty(); }));
-    CHECK(why.find("LOADING") != std::string::npos);
+    FakeRig rig("-LOADING Redis is loading the dataset in memory\r\n");
+    REQUIRE(rig.is_told_why());
+    CHECK(rig.why.find("LOADING") != std::string::npos);
 }
 
 TEST_CASE("a script is sent once, and again when Redis has forgotten it") {
@@ -301,8 +302,7 @@ TEST_CASE("a script is sent once, and again when Redis has forgotten it") {
     const std::string body = "return {KEYS[1], ARGV[1]}";
     const std::string sha1 = server.text({"SCRIPT", "LOAD", body});
     Rig rig(server.url());
-    rig.client->start();
-    REQUIRE(rig.connects());
+    rig.connect();
     for (int i = 0; i < 3; ++i) {
         server.ask({"SCRIPT", "FLUSH"});
         if (i == 2) server.ask({"SCRIPT", "LOAD", body});
@@ -323,8 +323,7 @@ TEST_CASE("a script is sent once, and again when Redis has forgotten it") {
 TEST_CASE("the queue has a bound") {
     RedisServer server;
     Rig rig(server.url());
-    rig.client->start();
-    REQUIRE(rig.connects());
+    rig.connect();
     int answered = 0;
     int failed = 0;
     for (int i = 0; i < 1001; ++i)
@@ -338,8 +337,7 @@ TEST_CASE("a client may be destroyed inside an answer, a refusal and a change of
     RedisServer server;
     {
         Rig rig(server.url());
-        rig.client->start();
-        REQUIRE(rig.connects());
+        rig.connect();
         bool was_called = false;
         rig.client->command({"PING"}, [&](const Result<Reply>&) {
             was_called = true;
