@@ -27,8 +27,10 @@ python_environment() {
     if [ ! -x "$folder/bin/python" ]; then /usr/bin/python3 -m venv "$folder" || return 1; fi
     if ! "$folder/bin/python" -m pip --disable-pip-version-check install -q --upgrade "$@" >"$folder/pip.log" 2>&1; then
         # Without a network, what was installed before is still good.
-        [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$*" ]
-        return
+        if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$*" ]; then return 0; fi
+        echo "pip could not install $*; the end of $folder/pip.log:" >&2
+        tail -n 3 "$folder/pip.log" >&2
+        return 1
     fi
     echo "$*" >"$stamp"
 }

@@ -1,6 +1,5 @@
 """The failure that muster was born from, and the same worker under muster."""
 
-import os
 import signal
 import subprocess
 import time
@@ -9,9 +8,8 @@ import pytest
 
 from support import processes
 from support.eventually import eventually
+from support.namespaces import UNSHARE, needs_namespaces
 from support.rig import environment
-
-needs_namespaces = pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace needs root here")
 
 
 def plain_worker(real_rq, name):
@@ -40,8 +38,7 @@ def test_I7_under_muster_it_restarts_20_times_in_a_row_muster_killed_too(
     """In a pid and uts namespace, as in a container that restarts: the same hostname, the same pids."""
     instance = muster(
         real_rq.program('backoff = { reset_after = "1ms" }'),
-        before=["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child",
-                "sh", "-c", 'hostname worker-host && exec "$@"', "sh"])
+        before=[*UNSHARE, "sh", "-c", 'hostname worker-host && exec "$@"', "sh"])
     names, inner_pids = [], set()
     worker = instance.running("shap", seconds=30)
     for turn in range(20):

@@ -9,9 +9,7 @@ import pytest
 
 from support import processes, rig
 from support.eventually import always, eventually
-
-UNSHARE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-needs_namespaces = pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace needs root here")
+from support.namespaces import UNSHARE, needs_namespaces
 
 
 @pytest.fixture
