@@ -129,22 +129,25 @@ std::string signal_name(int number) {
 }
 
 std::size_t utf8_length(std::string_view text) {
+    struct Lead {  // the first byte, and what the second may be; the others are 80 to BF
+        unsigned first, last, least, most;
+        std::size_t length;
+    };
+    static constexpr Lead leads[] = {{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+                                     {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+                                     {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+                                     {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
     const auto byte = [&](std::size_t i) {
         return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
     };
-    const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0U) == 0x80; };
-    const unsigned first = byte(0);
-    if (first < 0x80) return text.empty() ? 0 : 1;
-    if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        const unsigned least = first == 0xe0 ? 0xa0 : 0x80;
-        const unsigned most = first == 0xed ? 0x9f : 0xbf;
-        return byte(1) >= least && byte(1) <= most && continues(2) ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-        const unsigned least = first == 0xf0 ? 0x90 : 0x80;
-        const unsigned most = first == 0xf4 ? 0x8f : 0xbf;
-        return byte(1) >= least && byte(1) <= most && continues(2) && continues(3) ? 4 : 0;
+    if (byte(0) < 0x80) return text.empty() ? 0 : 1;
+    for (const Lead& lead : leads) {
+        if (byte(0) < lead.first || byte(0) > lead.last) continue;
+        if (byte(1) < lead.least || byte(1) > lead.most) return 0;
+        for (std::size_t i = 2; i < lead.length; ++i) {
+            if ((byte(i) & 0xc0U) != 0x80) return 0;
+        }
+        return lead.length;
     }
     return 0;
 }

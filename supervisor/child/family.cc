@@ -197,10 +197,9 @@ void Families::add_tree(Underway& family, pid_t root, bool is_adopted, Members& 
         if (!is_ours) pidfd = UniqueFd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};
         // Read after the pidfd was opened, so that both are about the same process.
         const auto stat = read_stat(pid);
-        if (!stat || stat->is_dead()) {
-            // A dead orphan counts until the reaper has reported it: its end may bring us more.
-            if (!is_ours) continue;
-        }
+        // A dead orphan counts until the reaper has reported it: its end may bring us more.
+        const bool is_alive = stat && !stat->is_dead();
+        if (!is_alive && !is_ours) continue;
         Member member{stat ? stat->start_time : 0, is_ours, std::move(pidfd)};
         const auto known = before.find(pid);
         const bool is_new = known == before.end() || known->second.start_time != member.start_time;

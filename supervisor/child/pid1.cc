@@ -15,8 +15,9 @@
 
 #include "base/text.h"
 
-// The linker's own names for the ends of the program's code.
-extern "C" const char __executable_start;  // NOLINT(bugprone-reserved-identifier)
+// The linker's own names for the ends of the program's code: not ours to choose.
+extern "C" const char
+    __executable_start;  // NOLINT(bugprone-reserved-identifier,readability-identifier-naming)
 extern "C" const char etext;
 
 namespace muster::child {
@@ -73,6 +74,7 @@ void let_go_of_startup() {
     const auto end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
     if (end <= begin) return;
     // Clean pages of a private file mapping: nothing can be lost, and a failure costs only memory.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): an address that is rounded is a number on the way
     ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 

@@ -75,7 +75,7 @@ void Reaper::reap(const OnExit& on_exit, const OnOrphan& on_orphan) {
 }
 
 void Reaper::collect_by_pidfd() {
-    std::array<epoll_event, 64> events;
+    std::array<epoll_event, 64> events{};
     int count = 0;
     bool is_moving = true;
     do {

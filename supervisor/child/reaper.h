@@ -56,11 +56,11 @@ private:
         int pidfd;
     };
     struct Dead {
-        pid_t pid;
+        pid_t pid = 0;
         ExitStatus status;
     };
     struct DeadChild {
-        std::uint64_t token;
+        std::uint64_t token = 0;
         Dead dead;
     };
 

@@ -81,8 +81,8 @@ Outcome HttpClient::send(std::string_view method, std::string_view target, std::
 
 Outcome HttpClient::read_more(TimePoint deadline) {
     const Error late{fmt::format("{}: no answer in time", path_)};
-    std::array<char, 65536>
-        buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): read fills it
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): read fills it
+    std::array<char, 65536> buffer;
     for (;;) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(
             deadline - std::chrono::steady_clock::now());

@@ -31,7 +31,7 @@ std::string duration(const Json& process, std::string_view key) {
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seconds)));
 }
 
-std::string or_dash(std::string text) {
+std::string or_dash(const std::string& text) {
     return text.empty() ? "-" : text;
 }
 

@@ -8,7 +8,7 @@
 
 namespace muster::config {
 
-inline constexpr std::size_t longest_file = 1024 * 1024;
+inline constexpr std::size_t longest_file = std::size_t{1024} * 1024;
 
 // The error is the reason alone ("Permission denied"): the caller says which file and what for.
 Result<std::string> read_file(const std::string& path);

@@ -31,8 +31,8 @@ struct Response {
 };
 
 struct HttpLimits {
-    std::size_t header_bytes = 16 * 1024;
-    std::size_t body_bytes = 64 * 1024;
+    std::size_t header_bytes = std::size_t{16} * 1024;
+    std::size_t body_bytes = std::size_t{64} * 1024;
     std::size_t connections = 64;
     Duration request_time = std::chrono::seconds{10};  // from its first byte to its last
     Duration idle_time = std::chrono::seconds{60};     // between two requests

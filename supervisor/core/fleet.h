@@ -28,6 +28,7 @@ public:
     Fleet(std::vector<ProgramPlan> programs, Duration release_wait);
     Fleet(const Fleet&) = delete;  // machines hold references to the programs' policies
     Fleet& operator=(const Fleet&) = delete;
+    ~Fleet() = default;
 
     // Starts what autostarts, as its `after` allows. While the registry's gate is closed, programs
     // with a registry are held: at the very start Redis is given a moment (redis.wait), so that
@@ -80,7 +81,7 @@ private:
     };
     struct Slot {
         ProcessMachine machine;
-        ProgramId program;
+        ProgramId program{0};
         std::optional<TimePoint> armed;
         bool is_held = false;    // wanted, but waits for its `after`
         bool is_resting = true;  // as counted in resting_

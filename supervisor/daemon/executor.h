@@ -55,6 +55,7 @@ public:
              Post post);
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
+    ~Executor() = default;
 
     // Users, groups and environment, before the first child: what cannot be had is told with the
     // program's name.

@@ -110,8 +110,9 @@ void Registrar::look() {
     for (auto& [kind, sought] : by_kind) {
         system(kind).look(
             std::move(sought),
-            lifeline_.guard(
-                [this](Result<std::vector<registry::System::Found>> result) { looked(result); }));
+            lifeline_.guard([this](const Result<std::vector<registry::System::Found>>& result) {
+                looked(result);
+            }));
     }
 }
 

@@ -39,6 +39,7 @@ public:
               RegistrarEvents events);
     Registrar(const Registrar&) = delete;
     Registrar& operator=(const Registrar&) = delete;
+    ~Registrar() = default;
 
     void start() { client_.start(); }
     // Something that may be our Redis has just come up: do not sit out the pause before the next

@@ -85,7 +85,7 @@ private:
     std::optional<control::ApiError> act(control::Verb verb,
                                          const std::string& selector,
                                          bool wait,
-                                         control::VerbDone done);
+                                         const control::VerbDone& done);
     std::optional<control::ApiError> signal(const std::string& selector,
                                             int number,
                                             const control::VerbDone& done);

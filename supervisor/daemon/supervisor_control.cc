@@ -71,11 +71,10 @@ control::Backend Supervisor::backend() {
     return {
         .each_process = [this](const auto& visit) { each_process(visit); },
         .supervisor = [this] { return view(); },
-        .act = [this](
-                   control::Verb verb, const std::string& selector, bool wait,
-                   control::VerbDone done) { return act(verb, selector, wait, std::move(done)); },
+        .act = [this](control::Verb verb, const std::string& selector, bool wait,
+                      const control::VerbDone& done) { return act(verb, selector, wait, done); },
         .signal = [this](const std::string& selector, int number,
-                         control::VerbDone done) { return signal(selector, number, done); },
+                         const control::VerbDone& done) { return signal(selector, number, done); },
         .shutdown = [this] { begin_shutdown(false, "asked over the control socket"); },
         .not_ready = [this] { return not_ready(); },
     };
@@ -214,7 +213,7 @@ std::vector<control::VerbOutcome> Supervisor::states(
 std::optional<control::ApiError> Supervisor::act(control::Verb verb,
                                                  const std::string& selector,
                                                  bool wait,
-                                                 control::VerbDone done) {
+                                                 const control::VerbDone& done) {
     const std::vector<ProcessId> processes = selected(selector, fleet_, parts_);
     if (processes.empty()) return no_such_process(selector);
     if (stage_ != Stage::running && verb != control::Verb::stop) {

@@ -29,6 +29,7 @@ public:
     TcpProbe(loop::Loop& loop, TcpAddress address, std::function<void()> ready);
     TcpProbe(const TcpProbe&) = delete;
     TcpProbe& operator=(const TcpProbe&) = delete;
+    ~TcpProbe() = default;
 
 private:
     void attempt();

@@ -36,6 +36,7 @@ public:
                Events events);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
+    ~Connection() = default;
 
     void write(std::string bytes);
 

@@ -46,6 +46,7 @@ public:
     Claims(redis::Client& client, ClaimOwner owner);
     Claims(const Claims&) = delete;
     Claims& operator=(const Claims&) = delete;
+    ~Claims() = default;
 
     // Claiming again what one holds is allowed and prolongs it.
     void claim(const Claim& claim, Done done);

@@ -35,6 +35,7 @@ public:
     Debts(loop::Loop& loop, Payer payer, Paid paid);
     Debts(const Debts&) = delete;
     Debts& operator=(const Debts&) = delete;
+    ~Debts() = default;
 
     // Tried at once where Redis is there. A newer incarnation's debt of the same name replaces an
     // older one.
@@ -49,7 +50,7 @@ public:
 
 private:
     struct Debt {
-        std::uint64_t number;
+        std::uint64_t number = 0;
         Release release;
         bool on_its_way = false;
     };

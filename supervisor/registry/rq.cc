@@ -103,7 +103,7 @@ void Rq::look_by_name(const std::shared_ptr<Search>& search) {
         for (std::size_t i = first; i < end; ++i)
             keys.push_back(worker_key(search->found[i].first.name));
         client_.eval(rq_look, std::move(keys), {},
-                     lifeline_.guard([this, search, first, end](Result<redis::Reply> reply) {
+                     lifeline_.guard([this, search, first, end](const Result<redis::Reply>& reply) {
                          take_rows(*search, first, end, reply);
                          if (--search->open > 0) return;
                          const bool is_done =

@@ -8,6 +8,7 @@
 
 namespace muster::registry {
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): systems that do put back keep both
 void System::put_back(std::vector<Registration>, PutBackDone done) {
     done(std::vector<std::string>{});
 }
