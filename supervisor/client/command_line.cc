@@ -33,8 +33,9 @@ constexpr auto verbs = std::to_array<VerbWord>({
 });
 
 // Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"why",    "roll", "scale",  "quiet",   "resume", "reload",
-                                            "logs",   "events", "workers", "fleet", "sweep"};
+constexpr std::string_view later_verbs[] = {"why",     "roll",   "scale", "quiet",
+                                            "resume",  "reload", "logs",  "events",
+                                            "workers", "fleet",  "sweep"};
 
 std::string general_help() {
     std::string text =
@@ -101,7 +102,9 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
     switch (line.verb) {
         case Verb::run:
             config();
-            app.add_option("--registry", line.run.registry, "of the command's workers: rq");
+            app.add_option(
+                "--registry", line.run.registry,
+                "of the command's workers: rq, sidekiq, resque, celery, dramatiq, bullmq");
             app.add_option("-n,--processes", line.run.processes, "how many of the command")
                 ->check(CLI::Range(1, 100'000))
                 ->type_name("N");

@@ -1,8 +1,11 @@
 """Each example of conf/ does what it says."""
 
 import pathlib
+import subprocess
 
-from support import processes
+import pytest
+
+from support import processes, rig
 from support.eventually import eventually
 from support.redis_server import free_port
 
@@ -25,5 +28,22 @@ def test_the_demo(real_rq, muster, folder):
     assert not (place / "dump.rdb").exists()
 
 
+CHECKED = {  # and what the job system's defaults say in it
+    "celery.toml": ['ready = { after = "5s" }', 'jobs = "leave"'],
+    "sidekiq.toml": ['stop = ["TERM 25s", "KILL"]', 'ready = "registered"', 'jobs = "leave"'],
+    "web-and-workers.toml": ['jobs = "hand-back"', 'after = ["migrate:succeeded"]'],
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_an_example_is_right_and_has_the_defaults_of_its_job_system(name):
+    done = subprocess.run([rig.BINARY, "check", "--print", "-c", CONF / name], text=True,
+                          env=rig.environment("check"), capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in CHECKED[name]:
+        assert line in done.stdout.splitlines()
+
+
 def test_every_example_is_there():
-    assert [one.name for one in CONF.glob("*.toml")] == ["demo.toml"]  # a new one wants its test here
+    # A new one wants its test here.
+    assert {one.name for one in CONF.glob("*.toml")} == {"demo.toml", *CHECKED}
