@@ -31,11 +31,18 @@ struct ReadyTcp {
 };
 using Ready = std::variant<ReadyAfter, ReadyRegistered, ReadyTcp>;
 
-enum class OutputKind : std::uint8_t { forward, inherit, null, file };
+enum class OutputKind : std::uint8_t { forward, inherit, null, file, as_stdout };
 struct Output {
     OutputKind kind = OutputKind::forward;
     std::string path;  // only for file; {…} placeholders allowed
 };
+
+struct LogRotate {                    // of a file that is an Output
+    std::uint64_t size = 10'000'000;  // 0 = never rotated by us
+    std::uint32_t keep = 5;           // older ones, beside the file itself
+    bool compress = false;
+};
+enum class Overflow : std::uint8_t { wait, drop };  // of output that its target cannot take now
 
 struct Limit {
     int resource;  // RLIMIT_…
@@ -74,7 +81,9 @@ struct Program {
     Ready ready = ReadyAfter{std::chrono::seconds{1}};
     core::Policy policy;
     Output stdout_to;
-    Output stderr_to;
+    Output stderr_to;  // only this can be as_stdout
+    LogRotate log_rotate;
+    Overflow overflow = Overflow::wait;
 };
 
 struct Redis {
@@ -86,12 +95,13 @@ struct Redis {
     std::string prefix = "muster";
 };
 
-enum class LogFormat : std::uint8_t { text, json };  // json: not supported in this version
+enum class LogFormat : std::uint8_t { text, json };
 
 struct Supervisor {
     std::string service;                 // default: the hostname
     std::optional<std::string> control;  // absent: the first default path that can be had, or none
     LogLevel log_level = LogLevel::info;
+    LogFormat log_format = LogFormat::text;
     Duration shutdown_timeout = std::chrono::seconds{28};
 };
 

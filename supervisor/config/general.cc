@@ -56,10 +56,10 @@ void read_log(const Value& value, Supervisor& supervisor) {
              keep(s.log_level, v.choice(levels));
          }},
         {"format",
-         [](const Value& v, Supervisor&) {
+         [](const Value& v, Supervisor& s) {
              static constexpr Choice<LogFormat> formats[] = {{"text", LogFormat::text},
-                                                             {"json", std::nullopt}};
-             static_cast<void>(v.choice(formats));
+                                                             {"json", LogFormat::json}};
+             keep(s.log_format, v.choice(formats));
          }},
     };
     read_table<Supervisor>(value, supervisor, keys);

@@ -147,6 +147,8 @@ std::string output_text(const Output& output) {
             return in_quotes("null");
         case OutputKind::file:
             return in_template(output.path);
+        case OutputKind::as_stdout:
+            return in_quotes("stdout");
     }
     return "";
 }
@@ -191,7 +193,8 @@ void Printer::print(const Supervisor& supervisor) {
     table("supervisor");
     line("service", in_quotes(supervisor.service));
     if (supervisor.control) line("control", in_quotes(*supervisor.control));
-    line("log", fmt::format("{{ level = \"{}\", format = \"text\" }}", word(supervisor.log_level)));
+    line("log", fmt::format("{{ level = \"{}\", format = \"{}\" }}", word(supervisor.log_level),
+                            supervisor.log_format == LogFormat::json ? "json" : "text"));
     line("shutdown_timeout", time(supervisor.shutdown_timeout));
 }
 
@@ -212,6 +215,10 @@ void Printer::print(const Program& program) {
     print_policy(program);
     line("stdout", output_text(program.stdout_to));
     line("stderr", output_text(program.stderr_to));
+    line("overflow", in_quotes(program.overflow == Overflow::drop ? "drop" : "wait"));
+    line("log_rotate",
+         fmt::format("{{ size = {}, keep = {}, compress = {} }}", program.log_rotate.size,
+                     program.log_rotate.keep, program.log_rotate.compress));
     if (program.custom) print_custom(program.name, *program.custom);
 }
 

@@ -44,6 +44,7 @@ void read_jobs(const Value& value, ProgramDraft& draft) {
     draft.jobs_at = value.position();
     keep(draft.program.jobs, value.choice(job_ways));
 }
+constexpr Choice<Overflow> overflows[] = {{"wait", Overflow::wait}, {"drop", Overflow::drop}};
 
 void read_processes(const Value& value, ProgramDraft& draft) {
     if (value.kind() == Value::Kind::text) {
@@ -199,6 +200,18 @@ void read_output(const Value& value, ProgramDraft& draft) {
     }
 }
 
+// "stdout": into the same stream, so that the order between the two is kept.
+void read_stderr(const Value& value, ProgramDraft& draft) {
+    if (value.kind() == Value::Kind::text) {
+        const auto text = value.text();
+        if (text && *text == "stdout") {
+            draft.program.stderr_to = Output{OutputKind::as_stdout, {}};
+            return;
+        }
+    }
+    read_output<&Program::stderr_to, &ProgramDraft::stderr_at>(value, draft);
+}
+
 void read_start_timeout(const Value& value, ProgramDraft& draft) {
     const auto length = value.duration();
     if (length && *length <= 0s) return value.complain("must be longer than 0");
@@ -238,12 +251,14 @@ constexpr Key<ProgramDraft> keys[] = {
     {"jobs", read_jobs},
     {"custom", read_custom},
     {"stdout", read_output<&Program::stdout_to, &ProgramDraft::stdout_at>},
-    {"stderr", read_output<&Program::stderr_to, &ProgramDraft::stderr_at>},
+    {"stderr", read_stderr},
+    {"log_rotate", read_log_rotate},
+    {"overflow",
+     [](const Value& v, ProgramDraft& d) { keep(d.program.overflow, v.choice(overflows)); }},
     {"poison", nullptr},
     {"singleton", nullptr},
     {"memory", nullptr},
     {"max_age", nullptr},
-    {"log_rotate", nullptr},
     {"health", nullptr},
     {"autoscale", nullptr},
 };
@@ -263,7 +278,7 @@ constexpr OtherName others[] = {
     {"killasgroup", "orphans"},
     {"stdout_logfile", "stdout"},
     {"stderr_logfile", "stderr"},
-    {"redirect_stderr", "stderr"},
+    {"redirect_stderr", "stderr = \"stdout\""},
     {"stdout_logfile_maxbytes", "log_rotate"},
     {"stderr_logfile_maxbytes", "log_rotate"},
     {"stdout_logfile_backups", "log_rotate"},

@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration default_stop_wait = 25s;
+constexpr std::uint64_t least_rotation = 4096;  // of a log file, in bytes
 
 struct Resource {
     std::string_view name;
@@ -191,6 +192,30 @@ void read_backoff(const Value& value, ProgramDraft& draft) {
     static constexpr OtherName others[] = {
         {"min", "initial"}, {"base", "initial"}, {"multiplier", "factor"}};
     read_table<core::Backoff>(value, draft.program.policy.backoff, keys, others);
+}
+
+void read_log_rotate(const Value& value, ProgramDraft& draft) {
+    static constexpr Key<LogRotate> keys[] = {
+        {"size",
+         [](const Value& v, LogRotate& r) {
+             const auto size = v.size();
+             if (size && *size > 0 && *size < least_rotation)
+                 return v.complain("must be at least 4096 bytes, or 0 for no rotation");
+             if (size) r.size = *size;
+         }},
+        {"keep",
+         [](const Value& v, LogRotate& r) {
+             if (const auto keep = v.whole<std::uint32_t>(0, 1000)) r.keep = *keep;
+         }},
+        {"compress",
+         [](const Value& v, LogRotate& r) {
+             if (const auto compress = v.boolean()) r.compress = *compress;
+         }},
+    };
+    static constexpr OtherName others[] = {{"maxbytes", "size"}, {"max_size", "size"},
+                                           {"bytes", "size"},    {"backups", "keep"},
+                                           {"count", "keep"},    {"gzip", "compress"}};
+    read_table<LogRotate>(value, draft.program.log_rotate, keys, others);
 }
 
 void read_stop(const Value& value, ProgramDraft& draft) {

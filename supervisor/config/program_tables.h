@@ -9,6 +9,7 @@ void read_limits(const Value& value, ProgramDraft& draft);
 void read_ready(const Value& value, ProgramDraft& draft);
 void read_backoff(const Value& value, ProgramDraft& draft);
 void read_stop(const Value& value, ProgramDraft& draft);
+void read_log_rotate(const Value& value, ProgramDraft& draft);
 
 // RLIMIT_… to the name that stands in the file.
 std::string_view limit_name(int resource);

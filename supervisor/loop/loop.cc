@@ -28,7 +28,7 @@ Loop::~Loop() {
         },
         nullptr);
     let_closing_go();
-    if (loop_->active_reqs.count > 0) {  // only lookups, in libuv's threads
+    if (loop_->active_reqs.count > 0) {  // lookups and work, in libuv's threads
         Timer patience{*this, [] {}};
         patience.arm(now() + std::chrono::seconds(1));
         while (loop_->active_reqs.count > 0 && patience.is_armed())

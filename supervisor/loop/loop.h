@@ -18,7 +18,7 @@ public:
     Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
-    // Lets the closing handles go. A lookup that is still under way is waited for up to a second,
+    // Lets the closing handles go. A lookup or work under way is waited for up to a second,
     // then left behind; libuv would join its thread in exit(), so leave by _exit() then.
     ~Loop();
 

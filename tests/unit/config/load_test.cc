@@ -154,8 +154,7 @@ TEST_CASE("every error is shown, in the file's order, with its place") {
 }
 
 TEST_CASE("what does not act in this version is refused in supervisor and redis, too") {
-    for (const char* line : {"http = \"127.0.0.1:1\"", "http_token_file = \"x\"", "include = []",
-                             "log = { format = \"json\" }"})
+    for (const char* line : {"http = \"127.0.0.1:1\"", "http_token_file = \"x\"", "include = []"})
         CHECK_MESSAGE(
             has(complaint(std::string("[supervisor]\n") + line), "not supported in this version"),
             line);

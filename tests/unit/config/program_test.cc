@@ -353,14 +353,36 @@ TEST_CASE("a value that is none is refused at its place") {
 TEST_CASE("what does not act in this version is refused, never ignored") {
     for (const char* line :
          {"poison = { deaths = 3 }", "singleton = false", "memory = { soft = \"1MB\" }",
-          "max_age = \"1h\"", "log_rotate = { size = \"1MB\" }", "health = {}",
-          "autoscale = { min = 1 }", "jobs = \"fail\"", "registry = \"arq\"", "registry = \"huey\"",
-          "registry = \"bee-queue\""}) {
+          "max_age = \"1h\"", "health = {}", "autoscale = { min = 1 }", "jobs = \"fail\"",
+          "registry = \"arq\"", "registry = \"huey\"", "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }
     CHECK(has(complaint_of("[program.a.health]\nexec = {}"),
               "m.toml:3:12: program.a.health: not supported"));
+}
+
+TEST_CASE("where output goes, how a file is rotated, and what happens to what finds no room") {
+    const Program plain = program("");
+    CHECK(plain.log_rotate.size == 10'000'000);
+    CHECK(plain.log_rotate.keep == 5);
+    CHECK_FALSE(plain.log_rotate.compress);
+    CHECK(plain.overflow == Overflow::wait);
+    const Program told = program(
+        "stdout = \"/var/log/{process}.log\"\nstderr = \"stdout\"\noverflow = \"drop\"\n"
+        "log_rotate = { size = \"64MB\", keep = 0, compress = true }");
+    CHECK(told.stdout_to.path == "/var/log/{process}.log");
+    CHECK(told.stderr_to.kind == OutputKind::as_stdout);
+    CHECK(told.overflow == Overflow::drop);
+    CHECK(told.log_rotate.size == 64'000'000);
+    CHECK(told.log_rotate.keep == 0);
+    CHECK(told.log_rotate.compress);
+    CHECK(program("log_rotate = { size = 0 }").log_rotate.size == 0);
+    CHECK(has(complaint_of("log_rotate = { size = 100 }"), "must be at least 4096 bytes, or 0"));
+    CHECK(has(complaint_of("log_rotate = { maxbytes = 1 }"), "did you mean size?"));
+    CHECK(has(complaint_of("log_rotate = { keep = -1 }"), "log_rotate.keep"));
+    CHECK(has(complaint_of("overflow = \"block\""), "is not one of wait, drop"));
+    CHECK(has(complaint_of("stdout = \"stdout\""), "is neither forward, inherit, null nor a path"));
 }
 
 TEST_CASE("what other supervisors call it is led to our word") {
