@@ -15,6 +15,7 @@
 #include "config/expand.h"
 #include "daemon/env_file.h"
 #include "logs/child_output.h"
+#include "logs/file_capture.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): not declared by every libc
 
@@ -103,6 +104,10 @@ Executor::Executor(loop::Loop& loop,
       post_(std::move(post)),
       spawner_(std::move(tools.spawner)),
       reaper_(std::move(tools.reaper)),
+      capture_tools_{loop, log, output, tails_,
+                     config.supervisor.log_format == config::LogFormat::json ? logs::Format::json
+                                                                             : logs::Format::text},
+      log_files_(capture_tools_),
       family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }),
       wake_timer_(loop, [this] { wake_stopped(); }) {}
 
@@ -174,45 +179,63 @@ std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) c
     return entry;
 }
 
-child::OutputTarget Executor::target_of(const config::Output& output,
-                                        const config::Placeholders& values,
-                                        Streams& streams,
-                                        std::optional<Error>& trouble) {
+Outcome Executor::plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams) {
+    const config::Program& program = program_of(process);
+    auto out = target_of(program.stdout_to, process, false, streams);
+    if (!out) return out.error();
+    spec.stdout_to = *out;
+    if (program.stderr_to.kind == config::OutputKind::as_stdout) {
+        spec.stderr_to = *out;
+        return Done{};
+    }
+    auto err = target_of(program.stderr_to, process, true, streams);
+    if (!err) return err.error();
+    spec.stderr_to = *err;
+    return Done{};
+}
+
+Result<child::OutputTarget> Executor::target_of(const config::Output& output,
+                                                ProcessId process,
+                                                bool is_stderr,
+                                                Streams& streams) {
+    logs::LogFile* file = nullptr;
+    std::unique_ptr<std::string>& log_file = parts_[process.value()].log_file[is_stderr ? 1 : 0];
+    log_file.reset();
     switch (output.kind) {
         case config::OutputKind::inherit:
-            return child::Inherit{};
+        case config::OutputKind::as_stdout:
+            return child::OutputTarget{child::Inherit{}};
         case config::OutputKind::null:
-            return child::Null{};
-        case config::OutputKind::forward: {
-            auto pipe = logs::make_pipe();
-            if (!pipe) {
-                trouble = pipe.error();
-                return child::Null{};
-            }
-            streams.captured.push_back(std::move(pipe->read));
-            streams.given.push_back(std::move(pipe->write));
+            return child::OutputTarget{child::Null{}};
+        case config::OutputKind::forward:
             break;
-        }
         case config::OutputKind::file: {
-            const std::string path = config::fill(output.path, values);
-            if (path.find(child::pid_marker) != std::string::npos) {
-                trouble = Error{
+            const std::string path = config::fill(output.path, placeholders(process));
+            if (path.find(child::pid_marker) != std::string::npos)
+                return Error{
                     "a log path cannot hold a {name} that is made of {pid}: the file is opened "
-                    "before the "
-                    "pid is known",
+                    "before the pid is known",
                     "write {process}, or a name without {pid}"};
-                return child::Null{};
+            if (logs::is_special_file(path)) {
+                auto special = logs::open_log_file(path);
+                if (!special) return special.error();
+                streams.given.push_back(std::move(*special));
+                return child::OutputTarget{child::ToFd{streams.given.back().get()}};
             }
-            auto file = logs::open_log_file(path);
-            if (!file) {
-                trouble = file.error();
-                return child::Null{};
-            }
-            streams.given.push_back(std::move(*file));
+            const config::LogRotate& rotate = program_of(process).log_rotate;
+            auto opened = log_files_.open(path, {rotate.size, rotate.keep, rotate.compress},
+                                          !config::has_placeholder(output.path, "name"));
+            if (!opened) return opened.error();
+            file = *opened;
+            log_file = std::make_unique<std::string>(path);
             break;
         }
     }
-    return child::ToFd{streams.given.back().get()};
+    auto pipe = logs::make_pipe();
+    if (!pipe) return pipe.error();
+    streams.captured.push_back({std::move(pipe->read), is_stderr, file});
+    streams.given.push_back(std::move(pipe->write));
+    return child::OutputTarget{child::ToFd{streams.given.back().get()}};
 }
 
 std::vector<std::string> Executor::not_overridden(const Prepared& prepared,
@@ -270,16 +293,12 @@ std::vector<std::string> Executor::marks(ProcessId process, Incarnation who) con
 
 void Executor::spawn(ProcessId process, Incarnation who) {
     ProcessParts& parts = parts_[process.value()];
-    const config::Program& program = program_of(process);
     if (!fleet_.machine(process).policy().claims_name) parts.name = new_name(process);
     child::ChildSpec spec = spec_of(process, who);
-    const config::Placeholders values = placeholders(process);
     Streams streams;
-    std::optional<Error> trouble;
-    spec.stdout_to = target_of(program.stdout_to, values, streams, trouble);
-    spec.stderr_to = target_of(program.stderr_to, values, streams, trouble);
-    if (trouble)
-        return not_spawned(process, who, trouble->while_doing("starting " + parts.id), false);
+    if (const auto planned = plan_output(process, spec, streams); !planned)
+        return not_spawned(process, who, planned.error().while_doing("starting " + parts.id),
+                           false);
 
     child::ChildPlan plan{spec};
     child::SpawnResult result = spawner_.spawn(plan);
@@ -297,7 +316,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
     parts.trouble.clear();
     parts.spawn_error.reset();
     reaper_.watch(parts.child->pid, parts.child->pidfd.get(), token_of(process, who));
-    for (UniqueFd& pipe : streams.captured) capture(parts.id, std::move(pipe));
+    for (Captured& stream : streams.captured) capture(process, std::move(stream));
     post_({process, core::Spawned{who}});
 }
 
@@ -311,14 +330,25 @@ void Executor::not_spawned(ProcessId process,
     post_({process, core::SpawnFailed{who, is_nobodys_fault}});
 }
 
-void Executor::capture(const std::string& id, UniqueFd pipe) {
+void Executor::capture(ProcessId process, Captured stream) {
     captures_.emplace_back();
     const auto at = std::prev(captures_.end());
-    *at = std::make_unique<logs::Capture>(loop_, output_, id + " | ", std::move(pipe), [this, at] {
+    const auto done = [this, at] {
         Executor* const self = this;  // erasing the capture takes this closure with it
         self->captures_.erase(at);
         if (self->captures_.empty() && self->when_quiet_) self->when_quiet_();
-    });
+    };
+    logs::CapturedStream captured{parts_[process.value()].id,
+                                  {process.value(), stream.is_stderr},
+                                  program_of(process).overflow == config::Overflow::drop
+                                      ? logs::WhenFull::drop
+                                      : logs::WhenFull::wait};
+    if (stream.file == nullptr)
+        *at = std::make_unique<logs::Capture>(capture_tools_, std::move(captured),
+                                              std::move(stream.pipe), done);
+    else
+        *at = std::make_unique<logs::FileCapture>(capture_tools_, *stream.file, std::move(captured),
+                                                  std::move(stream.pipe), done);
 }
 
 Outcome Executor::send(ProcessId process, SignalNumber signal) {

@@ -21,7 +21,9 @@
 #include "core/fleet.h"
 #include "daemon/process_parts.h"
 #include "logs/capture.h"
+#include "logs/log_files.h"
 #include "logs/output_writer.h"
+#include "logs/tails.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "registry/registry.h"
@@ -77,6 +79,9 @@ public:
     // No output of a child is still to come.
     [[nodiscard]] bool is_quiet() const { return captures_.empty(); }
     void when_quiet(std::function<void()> call) { when_quiet_ = std::move(call); }
+    void reopen_logs() { log_files_.reopen_all(); }
+    [[nodiscard]] logs::Tails& tails() { return tails_; }
+    [[nodiscard]] logs::LogFiles& log_files() { return log_files_; }
     // When the loop is over. As PID 1: whoever is still there gets TERM, a moment, and KILL.
     void end_everybody();
 
@@ -85,9 +90,14 @@ private:
         std::unique_ptr<child::Identity> identity;  // null: ours
         std::map<std::string, std::string> from_file;
     };
+    struct Captured {
+        UniqueFd pipe;  // our end
+        bool is_stderr;
+        logs::LogFile* file;  // null: forwarded
+    };
     struct Streams {
-        std::vector<UniqueFd> given;     // for the child
-        std::vector<UniqueFd> captured;  // our ends
+        std::vector<UniqueFd> given;  // for the child
+        std::vector<Captured> captured;
     };
 
     [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
@@ -95,12 +105,13 @@ private:
                                                           const config::Program& program) const;
     [[nodiscard]] std::vector<std::string> marks(ProcessId process, Incarnation who) const;
     [[nodiscard]] config::Placeholders placeholders(ProcessId process) const;
-    child::OutputTarget target_of(const config::Output& output,
-                                  const config::Placeholders& values,
-                                  Streams& streams,
-                                  std::optional<Error>& trouble);
+    Result<child::OutputTarget> target_of(const config::Output& output,
+                                          ProcessId process,
+                                          bool is_stderr,
+                                          Streams& streams);
+    Outcome plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams);
     void not_spawned(ProcessId process, Incarnation who, const Error& error, bool is_nobodys_fault);
-    void capture(const std::string& id, UniqueFd pipe);
+    void capture(ProcessId process, Captured stream);
     void died(std::uint64_t token, const child::ExitStatus& how);
     void family_ended(std::uint64_t token, bool somebody_is_left);
     void arm_family_timer();
@@ -120,7 +131,10 @@ private:
     child::Spawner spawner_;
     child::Reaper reaper_;
     std::unique_ptr<child::Families> families_;  // made when the instance has its name
-    std::list<std::unique_ptr<logs::Capture>> captures_;
+    logs::Tails tails_;
+    logs::CaptureTools capture_tools_;
+    logs::LogFiles log_files_;
+    std::list<std::unique_ptr<logs::AnyCapture>> captures_;
     std::function<void()> when_quiet_;
     loop::Timer family_timer_;
     std::vector<std::uint64_t> to_wake_;  // tokens: got a stop signal, and not yet CONT

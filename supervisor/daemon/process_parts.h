@@ -1,6 +1,7 @@
 #pragma once
 // What belongs to one process beside the core's view of it: its child, its names, its checks.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,6 +35,8 @@ struct ProcessParts {
     TimePoint spawned_since;
     std::unique_ptr<control::LastExit> last_exit;
     std::optional<int> spawn_error;  // errno of the last attempt, where it made no child
+    // By stream, stdout and stderr: the file that has it; null = it goes elsewhere.
+    std::array<std::unique_ptr<std::string>, 2> log_file;
     std::string trouble;  // why the last attempt failed, as a sentence; "" after a success
 
     [[nodiscard]] const std::string& registered_name() const {

@@ -106,7 +106,10 @@ Supervisor::Supervisor(Settings settings, Tools tools)
       host_(hostname()),
       started_at_(wall_now()),
       output_(loop_, STDOUT_FILENO),
-      log_(output_, settings_.config.supervisor.log_level),
+      log_(output_,
+           settings_.config.supervisor.log_level,
+           settings_.config.supervisor.log_format == config::LogFormat::json ? logs::Format::json
+                                                                             : logs::Format::text),
       fleet_(take_plans(settings_.config),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,
@@ -438,6 +441,10 @@ void Supervisor::signalled(int number) {
             return begin_shutdown(true, "QUIT");
         case SIGUSR1:
             return log_status();
+        case SIGUSR2:
+            log_.info("log-files-reopened",
+                      {{"count", std::to_string(executor_.log_files().count())}});
+            return executor_.reopen_logs();
         default:
             log_.info("signal-ignored",
                       {{"signal", signal_name(number)}, {"hint", "not supported in this version"}});

@@ -1,6 +1,7 @@
 #include "logs/child_output.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -38,6 +39,16 @@ Result<OutputPipe> make_pipe() {
     if (fcntl(pipe.read.get(), F_SETFL, O_RDONLY | O_NONBLOCK) != 0)
         return Error{"making a pipe for a child's output: " + errno_text(errno)};
     return pipe;
+}
+
+void enlarge_pipe(int fd) {
+    constexpr int large = 1024 * 1024;
+    static_cast<void>(fcntl(fd, F_SETPIPE_SZ, large));
+}
+
+bool is_special_file(const std::string& path) {
+    struct stat info {};
+    return own_descriptor(path) || (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode));
 }
 
 Result<UniqueFd> open_log_file(const std::string& path) {

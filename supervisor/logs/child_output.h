@@ -14,6 +14,12 @@ struct OutputPipe {
     UniqueFd write;  // blocking, for the child
 };
 Result<OutputPipe> make_pipe();
+// To 1 MiB, once a child has filled it: a pipe that is quiet keeps the kernel's 64 KiB. Where the
+// user's share of pipes is used up it stays as it is.
+void enlarge_pipe(int fd);
+
+// A FIFO, a device, one of our own descriptors: nothing that could be rotated. The child gets it.
+bool is_special_file(const std::string& path);
 
 // Appends; made with 0640 where it does not exist. /dev/stdout and /dev/stderr are our own
 // descriptors, never reopened by path. A FIFO that nobody reads is an error, not a wait.

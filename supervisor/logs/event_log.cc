@@ -1,9 +1,6 @@
 #include "logs/event_log.h"
 
-#include <chrono>
 #include <utility>
-
-#include "base/time.h"
 
 namespace muster::logs {
 
@@ -23,6 +20,22 @@ std::string_view padded(LogLevel level) {
             return "CRIT ";
     }
     return "?????";
+}
+
+std::string_view level_word(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug:
+            return "debug";
+        case LogLevel::info:
+            return "info";
+        case LogLevel::warn:
+            return "warn";
+        case LogLevel::error:
+            return "error";
+        case LogLevel::critical:
+            return "critical";
+    }
+    return "";
 }
 
 bool is_control(unsigned char c) {
@@ -121,35 +134,45 @@ void EventLog::write(LogLevel level,
 }
 
 void EventLog::begin_line(LogLevel level, std::string_view verb) {
-    const auto now =
-        std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    const auto second = std::chrono::floor<std::chrono::seconds>(now);
-    if (second_.empty() || std::chrono::system_clock::to_time_t(second) != second_at_) {
-        second_at_ = std::chrono::system_clock::to_time_t(second);
-        second_ =
-            format_wall_time(second).substr(0, std::string_view{"2026-05-16T01:24:48"}.size());
+    switch (format_) {
+        case Format::text:
+            line_ = stamp_.now();
+            line_ += ' ';
+            line_ += padded(level);
+            line_ += ' ';
+            line_ += verb;
+            return;
+        case Format::json:
+            line_ = "{\"time\":\"";
+            line_ += stamp_.now();
+            line_ += "\",\"level\":\"";
+            line_ += level_word(level);
+            line_ += '"';
+            append_field("event", verb);
+            return;
     }
-    const auto millis = static_cast<unsigned>((now - second).count());
-    line_ = second_;
-    line_ += '.';
-    line_ += static_cast<char>('0' + millis / 100);
-    line_ += static_cast<char>('0' + millis / 10 % 10);
-    line_ += static_cast<char>('0' + millis % 10);
-    line_ += "Z ";
-    line_ += padded(level);
-    line_ += ' ';
-    line_ += verb;
 }
 
 void EventLog::append_field(std::string_view key, std::string_view value) {
-    line_ += ' ';
-    line_ += key;
-    line_ += '=';
-    append_value(line_, value);
+    switch (format_) {
+        case Format::text:
+            line_ += ' ';
+            line_ += key;
+            line_ += '=';
+            append_value(line_, value);
+            return;
+        case Format::json:
+            line_ += ",\"";
+            line_ += key;
+            line_ += "\":\"";
+            append_json(line_, value);
+            line_ += '"';
+            return;
+    }
 }
 
 void EventLog::end_line() {
-    line_ += '\n';
+    line_ += format_ == Format::json ? "}\n" : "\n";
     writer_.append(line_);
 }
 

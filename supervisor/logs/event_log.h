@@ -1,20 +1,23 @@
 #pragma once
 
 #include <cstdint>
-#include <ctime>
 #include <string>
 
 #include "base/log.h"
+#include "logs/line_format.h"
 #include "logs/output_writer.h"
+#include "logs/stamp.h"
 
 namespace muster::logs {
 
 // "2026-05-16T01:24:48.287Z WARN  exited program=shap process=shap_00 status=signal:9"
-// A value that could be misread is quoted and escaped, so that one event is always one line. What
+// or, as JSON, the same keys after "time", "level" and "event". A value that could be misread is
+// quoted and escaped, so that one event is always one line. What
 // the writer has no room for is dropped, counted, and told in one line once there is.
 class EventLog final : public Log, private OutputWriter::Waiter {
 public:
-    EventLog(OutputWriter& writer, LogLevel least) : writer_(writer), least_(least) {}
+    EventLog(OutputWriter& writer, LogLevel least, Format format = Format::text)
+        : writer_(writer), least_(least), format_(format) {}
     EventLog(const EventLog&) = delete;
     EventLog& operator=(const EventLog&) = delete;
     ~EventLog() override { writer_.forget(*this); }
@@ -35,9 +38,9 @@ private:
 
     OutputWriter& writer_;
     LogLevel least_;
-    std::string line_;    // kept, so that a line costs no allocation
-    std::string second_;  // "2026-05-16T01:24:48", of second_at_
-    std::time_t second_at_ = 0;
+    Format format_;
+    std::string line_;  // kept, so that a line costs no allocation
+    Stamp stamp_;
     std::uint64_t dropped_ = 0;  // not told yet
     std::uint64_t dropped_ever_ = 0;
 };

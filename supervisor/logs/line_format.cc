@@ -36,7 +36,8 @@ bool is_between(unsigned char c, unsigned least, unsigned most) {
 // How many bytes the UTF-8 character at the start takes, 0 where there is none (RFC 3629, 4).
 std::size_t character_size(std::string_view text) {
     const auto byte = [&](std::size_t at) {
-        return at < text.size() ? static_cast<unsigned char>(text[at]) : static_cast<unsigned char>(0);
+        return at < text.size() ? static_cast<unsigned char>(text[at])
+                                : static_cast<unsigned char>(0);
     };
     const auto follows = [&](std::size_t at) { return is_between(byte(at), 0x80, 0xbf); };
     const unsigned char first = byte(0);

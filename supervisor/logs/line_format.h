@@ -9,8 +9,8 @@ namespace muster::logs {
 
 enum class Format : std::uint8_t { text, json };
 
-// "shap_00 | message", or {"time":…,"process":"shap_00","stream":"stdout","message":…}. A piece that
-// goes on with the line before it, one that was too long, is "shap_00 + message", and has
+// "shap_00 | message", or {"time":…,"process":"shap_00","stream":"stdout","message":…}. A piece
+// that goes on with the line before it, one that was too long, is "shap_00 + message", and has
 // "continued":true.
 class LineFormat {
 public:

@@ -41,12 +41,13 @@ OutputWriter::Kind OutputWriter::kind_of(int fd) {
     return isatty(fd) != 0 ? Kind::terminal : Kind::plain;
 }
 
-void OutputWriter::append(std::string_view bytes) {
+void OutputWriter::appended(std::size_t before) {
+    if (queue_.size() == before) return;
     if (state_ == State::gone) {
-        discarded_ += bytes.size();
+        discarded_ += queue_.size() - before;
+        queue_.clear();
         return;
     }
-    queue_ += bytes;
     if (state_ == State::open) end_of_turn_.arm();
 }
 

@@ -44,7 +44,16 @@ public:
 
     // All text of a turn is written together, at its end. Never dropped: the caller looks at
     // is_full() and holds back what it can.
-    void append(std::string_view bytes);
+    void append(std::string_view bytes) {
+        append_by([bytes](std::string& out) { out += bytes; });
+    }
+    // The same, for text that is made in place: fill(std::string& out) may only append.
+    template <class Fill>
+    void append_by(Fill fill) {
+        const std::size_t before = queue_.size();
+        fill(queue_);
+        appended(before);
+    }
     [[nodiscard]] bool is_full() const { return queued() >= full_at; }
     [[nodiscard]] bool accepts_events() const { return queued() <= events_until; }
     [[nodiscard]] std::size_t queued() const { return queue_.size() - written_; }
@@ -66,6 +75,7 @@ private:
     enum class Progress : std::uint8_t { wrote, must_wait, failed_for_now, reader_gone };
 
     static Kind kind_of(int fd);
+    void appended(std::size_t before);
     void flush();
     Progress write_some();
     ssize_t write_now(std::string_view bytes);

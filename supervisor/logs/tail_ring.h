@@ -26,7 +26,7 @@ private:
     [[nodiscard]] std::string all() const;
 
     std::size_t limit_;
-    std::string ring_;        // its size is its capacity; the oldest byte is at begin_
+    std::string ring_;  // its size is its capacity; the oldest byte is at begin_
     std::size_t begin_ = 0;
     std::size_t held_ = 0;
     std::uint64_t ever_ = 0;

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "logs/child_output.h"
+#include "logs/event_log.h"
 #include "reader.h"
 
 using namespace muster;
@@ -24,14 +25,15 @@ struct Child {
     std::unique_ptr<Capture> capture;
     bool is_done = false;
 
-    Child(loop::Loop& loop, OutputWriter& writer, const std::string& prefix) {
+    Child(CaptureTools& tools, const std::string& process, WhenFull when_full = WhenFull::wait) {
         auto pipe = make_pipe();
         REQUIRE(pipe.ok());
         out = std::move(pipe->write);
-        capture = std::make_unique<Capture>(loop, writer, prefix, std::move(pipe->read), [this] {
-            is_done = true;
-            capture.reset();  // in its own callback
-        });
+        capture = std::make_unique<Capture>(tools, CapturedStream{process, {0, false}, when_full},
+                                            std::move(pipe->read), [this] {
+                                                is_done = true;
+                                                capture.reset();  // in its own callback
+                                            });
     }
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
@@ -45,8 +47,19 @@ struct Rig {
     loop::Loop loop;
     Reader reader;
     OutputWriter writer{loop, reader.write.get()};
+    EventLog log{writer, LogLevel::info};
+    Tails tails;
+    CaptureTools tools{loop, log, writer, tails};
 
+    // Whoever naps has woken and found nothing more.
     std::string written() {
+        some_turns(loop);
+        for (int i = 0; i < 3; ++i) {
+            bool is_over = false;
+            loop::Timer nap{loop, [&] { is_over = true; }};
+            nap.arm(loop.now() + 2ms);
+            static_cast<void>(eventually(loop, [&] { return is_over; }));
+        }
         some_turns(loop);
         return reader.take();
     }
@@ -62,7 +75,7 @@ std::string contents(const std::string& path) {
 
 TEST_CASE("whole lines are passed on with the prefix; the last one too, when it has no end") {
     Rig rig;
-    Child child{rig.loop, rig.writer, "shap_00 | "};
+    Child child{rig.tools, "shap_00"};
     child.says("one\n\ntwo\nthr");
     CHECK(rig.written() == "shap_00 | one\nshap_00 | \nshap_00 | two\n");
     child.says("ee");
@@ -77,7 +90,7 @@ TEST_CASE("whole lines are passed on with the prefix; the last one too, when it 
 
 TEST_CASE("a child that says nothing ends without a line") {
     Rig rig;
-    Child child{rig.loop, rig.writer, "x | "};
+    Child child{rig.tools, "x"};
     child.out.close();
     CHECK(rig.written().empty());
     CHECK(child.is_done);
@@ -85,7 +98,7 @@ TEST_CASE("a child that says nothing ends without a line") {
 
 TEST_CASE("colours, zero bytes and invalid text are passed on as they are") {
     Rig rig;
-    Child child{rig.loop, rig.writer, "x | "};
+    Child child{rig.tools, "x"};
     const std::string odd("\x1b[31mred\x1b[0m \0 \xff\xfe\r", 19);
     child.says(odd + "\n");
     CHECK(rig.written() == "x | " + odd + "\n");
@@ -95,7 +108,7 @@ TEST_CASE("a line of 64 KiB stays whole, a longer one comes in pieces, without a
     for (const std::size_t size : {Capture::longest_line, Capture::longest_line + 1,
                                    2 * Capture::longest_line, 5 * Capture::longest_line / 2}) {
         Rig rig;
-        Child child{rig.loop, rig.writer, "x | "};
+        Child child{rig.tools, "x"};
         std::string line;
         while (line.size() < size) line += static_cast<char>('a' + line.size() % 26);
         std::string got;
@@ -125,8 +138,8 @@ TEST_CASE("a line of 64 KiB stays whole, a longer one comes in pieces, without a
 
 TEST_CASE("I8 I9: while nobody reads us children wait, the loop goes on, and nothing is lost") {
     Rig rig;
-    Child first{rig.loop, rig.writer, "first | "};
-    Child second{rig.loop, rig.writer, "second | "};
+    Child first{rig.tools, "first"};
+    Child second{rig.tools, "second"};
     constexpr int lines = 60'000;
     const auto flood = [](const UniqueFd& out) {
         for (int i = 0; i < lines;) {
@@ -184,7 +197,7 @@ TEST_CASE("I8 I9: while nobody reads us children wait, the loop goes on, and not
 TEST_CASE("a capture may go while it waits for room, and passes on the line it holds") {
     Rig rig;
     {
-        Child child{rig.loop, rig.writer, "x | "};
+        Child child{rig.tools, "x"};
         child.says("held");
         CHECK(rig.written().empty());
         rig.writer.append(std::string(OutputWriter::full_at + 200'000, 'o') + "\n");
