@@ -26,6 +26,7 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"stop", Verb::stop, "stops processes and waits until nothing of them is left"},
     {"restart", Verb::restart, "stops and starts processes"},
     {"signal", Verb::signal, "sends a signal to processes"},
+    {"logs", Verb::logs, "shows what processes wrote last"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
     {"shutdown", Verb::shutdown, "asks the supervisor to stop everything and end"},
     {"import", Verb::import, "turns a supervisord.conf or a Procfile into TOML"},
@@ -33,9 +34,8 @@ constexpr auto verbs = std::to_array<VerbWord>({
 });
 
 // Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"why",     "roll",   "scale", "quiet",
-                                            "resume",  "reload", "logs",  "events",
-                                            "workers", "fleet",  "sweep"};
+constexpr std::string_view later_verbs[] = {"why",    "roll",   "scale",   "quiet", "resume",
+                                            "reload", "events", "workers", "fleet", "sweep"};
 
 std::string general_help() {
     std::string text =
@@ -137,6 +137,14 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
                 ->required();
             app.add_option("-o,--output", line.import_to, "a new file; else stdout")
                 ->type_name("OUT");
+            return;
+        case Verb::logs:
+            selectors(true);
+            app.add_flag("-f,--follow", line.follows, "goes on with what comes");
+            app.add_option("-n,--lines", line.lines, "how many of the last ones (100)")
+                ->check(CLI::Range(0, 1'000'000))
+                ->type_name("N");
+            app.add_flag("--stderr", line.is_stderr, "stderr instead of stdout");
             return;
         case Verb::health:
         case Verb::shutdown:

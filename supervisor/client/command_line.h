@@ -18,6 +18,7 @@ enum class Verb : std::uint8_t {
     stop,
     restart,
     signal,
+    logs,
     health,
     shutdown,
     version,
@@ -33,6 +34,9 @@ struct CommandLine {
     bool json = false;
     bool waits = true;
     bool prints = false;
+    bool follows = false;    // logs
+    bool is_stderr = false;  // logs
+    std::size_t lines = 100;
     std::string config_path;  // "" = to be looked for
     std::string import_path;
     std::string import_to;    // "" = stdout

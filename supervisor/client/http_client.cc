@@ -113,6 +113,8 @@ Result<HttpReply> HttpClient::receive(Duration patience) {
     in_.erase(0, head_end + 4);
     const std::string code = head.starts_with("HTTP/1.") ? head.substr(8, 4) : "";
     const std::size_t status = number_at(code).value_or(0);
+    if (status >= 200 && status <= 599 && trimmed(header(head, "Transfer-Encoding")) == "chunked")
+        return HttpReply{.status = static_cast<int>(status), .body = take_chunks()};
     const auto length = number_at(header(head, "Content-Length"));
     if (status < 200 || status > 599 || !length || *length > largest_reply)
         return Error{fmt::format("{}: what answers there is not muster", path_)};
@@ -123,6 +125,36 @@ Result<HttpReply> HttpClient::receive(Duration patience) {
     HttpReply reply{.status = static_cast<int>(status), .body = in_.substr(0, *length)};
     in_.erase(0, *length);
     return reply;
+}
+
+// The data of the chunks that are here whole.
+std::string HttpClient::take_chunks() {
+    std::string data;
+    for (;;) {
+        const auto line_end = in_.find("\r\n");
+        if (line_end == std::string::npos) return data;
+        std::size_t size = 0;
+        const auto [rest, code] = std::from_chars(in_.data(), in_.data() + line_end, size, 16);
+        if (code != std::errc{} || size > largest_reply) {  // not HTTP
+            has_ended_ = true;
+            return data;
+        }
+        if (in_.size() < line_end + 2 + size + 2) return data;
+        data.append(in_, line_end + 2, size);
+        in_.erase(0, line_end + 2 + size + 2);
+        if (size == 0) {
+            has_ended_ = true;
+            return data;
+        }
+    }
+}
+
+std::optional<std::string> HttpClient::more() {
+    if (has_ended_ || !read_more(std::chrono::steady_clock::now() + std::chrono::hours{1}))
+        return std::nullopt;
+    std::string data = take_chunks();
+    if (data.empty() && has_ended_) return std::nullopt;
+    return data;
 }
 
 }  // namespace muster::client

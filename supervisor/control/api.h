@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "control/http_server.h"
 
 namespace muster::control {
 
@@ -73,6 +74,13 @@ struct ApiError {
     std::string hint;
 };
 
+struct LogQuery {
+    std::string process;
+    bool is_stderr = false;
+    std::size_t lines = 100;
+    bool follows = false;
+};
+
 enum class Verb : std::uint8_t { start, stop, restart };
 
 // `done` is called exactly once, at once or later, always on the loop's thread, never inside the
@@ -92,6 +100,9 @@ struct Backend {
     std::function<void()> shutdown;
     // Ids of the processes that are wanted and not ready, each with its reason; empty = ready.
     std::function<std::vector<std::string>()> not_ready;
+    // The last lines of a stream; with `follows`, what comes next, as the response's rest. Answered
+    // now or later, on the loop's thread.
+    std::function<std::optional<ApiError>(const LogQuery&, HttpServer::Respond)> logs = {};
 };
 
 }  // namespace muster::control

@@ -35,12 +35,17 @@ Response refusal(const ErrorCode& code, const HttpLimits& limits) {
                           "see the control API in the documentation, or use the muster command");
 }
 
-std::string head_of(const Response& response, bool keeps_alive) {
+enum class Framing : std::uint8_t { length, chunks, until_closed };
+
+std::string head_of(const Response& response, bool keeps_alive, Framing framing = Framing::length) {
     const auto reason =
         http::obsolete_reason(http::int_to_status(static_cast<unsigned>(response.status)));
-    std::string head = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
-                                   response.status, std::string_view(reason.data(), reason.size()),
-                                   response.content_type, response.body.size());
+    std::string head =
+        fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\n", response.status,
+                    std::string_view(reason.data(), reason.size()), response.content_type);
+    if (framing == Framing::length)
+        head += fmt::format("Content-Length: {}\r\n", response.body.size());
+    if (framing == Framing::chunks) head += "Transfer-Encoding: chunked\r\n";
     if (!response.allow.empty()) head += fmt::format("Allow: {}\r\n", response.allow);
     head += keeps_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
     return head;
@@ -67,7 +72,7 @@ Response error_response(int status,
     return {.status = status, .body = json.take()};
 }
 
-class HttpServer::Connection {
+class HttpServer::Connection final : private BodySink {
 public:
     Connection(HttpServer& server, std::unique_ptr<loop::Stream> stream)
         : server_(server),
@@ -79,6 +84,10 @@ public:
                         .closed = [this](const std::optional<Error>&) { server_.drop(this); },
                         .drained = [this] { written(); },
                         .ended = [this] { ended(); }});
+    }
+
+    ~Connection() {
+        if (source_) --server_.streams_;
     }
 
     // Answers with an error and lets go of the connection.
@@ -104,6 +113,7 @@ private:
         reading,    // a request, or nothing yet
         answering,  // the handler has it
         writing,    // the client is slow to read; the next request waits
+        streaming,  // the body goes on; of the client nothing more is wanted
         lingering,  // refused: what still comes is thrown away
         closing,    // the last answer is being written
     };
@@ -119,6 +129,7 @@ private:
                 // Enough of the next requests; the kernel holds the rest back.
                 if (in_.size() > server_.limits_.header_bytes) stream_->pause_reading(true);
                 return;
+            case Phase::streaming:
             case Phase::lingering:
             case Phase::closing:
                 return;
@@ -128,6 +139,7 @@ private:
     void ended() {
         has_ended_ = true;
         if (phase_ == Phase::lingering) return close();
+        if (phase_ == Phase::streaming) return server_.drop(this);  // nobody is there any more
         if (phase_ == Phase::reading) advance();
     }
 
@@ -202,6 +214,7 @@ private:
         phase_ = Phase::answering;
         const std::uint64_t serial = ++serial_;
         keeps_alive_ = parser_->keep_alive();
+        knows_chunks_ = parser_->get().version() >= 11;
         auto message = parser_->release();
         parser_.reset();
         has_continued_ = false;
@@ -224,6 +237,7 @@ private:
     }
 
     void answer(const Response& response) {
+        if (response.rest && !is_head_) return stream(response);
         // Half of the client is gone and nothing more is asked: this is the last answer.
         const bool is_last = !keeps_alive_ || (has_ended_ && in_.empty());
         std::string bytes = head_of(response, !is_last);
@@ -237,6 +251,45 @@ private:
         }
         ready_for_next();
         advance();
+    }
+
+    void stream(const Response& response) {
+        if (server_.streams_ >= server_.limits_.streams)
+            return refuse(error_response(
+                503, "too_many_streams",
+                fmt::format("{} streams are followed already", server_.limits_.streams),
+                "end some, or try again"));
+        ++server_.streams_;
+        source_ = response.rest;
+        phase_ = Phase::streaming;
+        stream_->write(
+            head_of(response, false, knows_chunks_ ? Framing::chunks : Framing::until_closed));
+        write(response.body);
+        source_->start(*this);
+    }
+
+    void write(std::string_view bytes) override {
+        if (phase_ != Phase::streaming || bytes.empty()) return;
+        if (stream_->queued() + bytes.size() > server_.limits_.unread_bytes) {
+            write_piece(
+                "\n[muster: this client reads too slowly and is let go; what comes now is not "
+                "sent]\n");
+            return finish();
+        }
+        write_piece(bytes);
+    }
+
+    void write_piece(std::string_view bytes) {
+        if (knows_chunks_)
+            stream_->write(fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes));
+        else
+            stream_->write(std::string(bytes));
+    }
+
+    void finish() override {
+        if (phase_ != Phase::streaming) return;
+        if (knows_chunks_) stream_->write("0\r\n\r\n");
+        close();
     }
 
     void ready_for_next() {
@@ -261,6 +314,7 @@ private:
     std::optional<Parser> parser_;  // of the request that is being received
     std::uint64_t serial_ = 0;      // of the request that is being answered
     bool keeps_alive_ = true;
+    bool knows_chunks_ = true;  // HTTP/1.1
     bool is_head_ = false;
     bool is_advancing_ = false;
     bool has_continued_ = false;
@@ -269,6 +323,7 @@ private:
     TimePoint idle_since_;
     loop::Timer timer_;
     loop::Lifeline lifeline_;
+    std::shared_ptr<BodySource> source_;  // goes first: it listens to others for us
 };
 
 HttpServer::HttpServer(loop::Loop& loop, Handler handler, HttpLimits limits)
@@ -278,8 +333,9 @@ HttpServer::~HttpServer() = default;
 
 void HttpServer::serve(std::unique_ptr<loop::Stream> stream) {
     // Twice the limit: not even a refusal any more.
-    if (connections_.size() >= 2 * limits_.connections) return;
-    const bool is_full = connections_.size() >= limits_.connections && !make_room();
+    const std::size_t plain = connections_.size() - streams_;
+    if (plain >= 2 * limits_.connections) return;
+    const bool is_full = plain >= limits_.connections && !make_room();
     connections_.push_back(std::make_unique<Connection>(*this, std::move(stream)));
     if (is_full)
         connections_.back()->refuse(error_response(

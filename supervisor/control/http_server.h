@@ -23,17 +23,48 @@ struct Request {
     std::string body;
 };
 
+// Where a body that goes on is written to, as long as its connection lives.
+class BodySink {
+public:
+    BodySink() = default;
+    BodySink(const BodySink&) = delete;
+    BodySink& operator=(const BodySink&) = delete;
+    // The client of a full sink is let go: what it has not read stays queued, at most
+    // HttpLimits::unread_bytes, then comes a line that says so, and the end. After that, and after
+    // finish(), it does nothing.
+    virtual void write(std::string_view bytes) = 0;
+    virtual void finish() = 0;
+
+protected:
+    ~BodySink() = default;
+};
+
+// The rest of a body whose end is not known yet: lines or events as they come. It belongs to the
+// connection and is destroyed with it, so its destructor is where it stops listening.
+class BodySource {
+public:
+    BodySource() = default;
+    BodySource(const BodySource&) = delete;
+    BodySource& operator=(const BodySource&) = delete;
+    virtual ~BodySource() = default;
+    virtual void start(
+        BodySink& sink) = 0;  // once, in the turn of the answer; outlived by the sink
+};
+
 struct Response {
     int status = 200;
     std::string body;
     std::string_view content_type = "application/json";
-    std::string_view allow = {};  // of a 405
+    std::string_view allow = {};                 // of a 405
+    std::shared_ptr<BodySource> rest = nullptr;  // what follows `body`; null: nothing
 };
 
 struct HttpLimits {
     std::size_t header_bytes = std::size_t{16} * 1024;
     std::size_t body_bytes = std::size_t{64} * 1024;
-    std::size_t connections = 64;
+    std::size_t connections = 64;                        // without those whose body goes on
+    std::size_t streams = 256;                           // these
+    std::size_t unread_bytes = std::size_t{256} * 1024;  // of a stream
     Duration request_time = std::chrono::seconds{10};  // from its first byte to its last
     Duration idle_time = std::chrono::seconds{60};     // between two requests
     Duration write_time = std::chrono::seconds{30};    // for a client to read its answer
@@ -53,6 +84,7 @@ public:
 
     void serve(std::unique_ptr<loop::Stream> stream);
     [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+    [[nodiscard]] std::size_t streams() const { return streams_; }
 
 private:
     class Connection;
@@ -62,6 +94,7 @@ private:
     loop::Loop& loop_;
     const Handler handler_;
     const HttpLimits limits_;
+    std::size_t streams_ = 0;
     std::list<std::unique_ptr<Connection>> connections_;  // the one used longest ago first
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -20,7 +21,7 @@ namespace {
 using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
-    "GET /v1/status, /v1/processes, /v1/processes/ID, /livez, /readyz; POST "
+    "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /livez, /readyz; POST "
     "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
 
 void write_optional(JsonWriter& json, std::string_view key, std::string_view value) {
@@ -216,9 +217,9 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 }
 
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 11> later_paths{
-    "/v1/reload",   "/v1/logs", "/v1/events", "/v1/workers", "/v1/fleet",   "/v1/sweep",
-    "/v1/programs", "/metrics", "/RPC2",      "/logtail",    "/mainlogtail"};
+constexpr std::array<std::string_view, 10> later_paths{
+    "/v1/reload",   "/v1/events", "/v1/workers", "/v1/fleet", "/v1/sweep",
+    "/v1/programs", "/metrics",   "/RPC2",       "/logtail",  "/mainlogtail"};
 constexpr std::array<std::string_view, 4> later_verbs{"roll", "quiet", "resume", "why"};
 
 bool is_later_path(std::string_view path) {
@@ -271,6 +272,51 @@ void act(const Backend& backend,
     if (error) respond(failure(*error));
 }
 
+Result<std::size_t> parse_count(std::string_view text) {
+    std::size_t count = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (code != std::errc{} || end != text.data() + text.size() || count > 1'000'000)
+        return Error{fmt::format("'{}' is not a number of lines", text)};
+    return count;
+}
+
+Outcome take_log_parameter(std::string_view parameter, LogQuery& query) {
+    const auto equals = std::min(parameter.find('='), parameter.size());
+    const std::string_view key = parameter.substr(0, equals);
+    const std::string_view value = parameter.substr(std::min(equals + 1, parameter.size()));
+    if (key == "stream" && (value == "stdout" || value == "stderr")) {
+        query.is_stderr = value == "stderr";
+    } else if (key == "follow" && (value == "true" || value == "false")) {
+        query.follows = value == "true";
+    } else if (key == "tail") {
+        const auto lines = parse_count(value);
+        if (!lines) return lines.error();
+        query.lines = *lines;
+    } else {
+        return Error{fmt::format("'{}' is not understood", parameter)};
+    }
+    return Done{};
+}
+
+// What follows "/v1/logs/".
+void logs_route(const Backend& backend,
+                const Request& request,
+                std::string_view id,
+                const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    const auto process = percent_decoded(id);
+    if (!process || process->empty() || id.find('/') != std::string_view::npos)
+        return respond(not_found(request.path));
+    LogQuery query{.process = *process};
+    for (const std::string& parameter : split(request.query, '&')) {
+        if (parameter.empty()) continue;
+        if (const auto taken = take_log_parameter(parameter, query); !taken)
+            return respond(error_response(400, "bad_parameter", taken.error().message(),
+                                          "stream=stdout|stderr, tail=LINES, follow=true"));
+    }
+    if (const auto error = backend.logs(query, respond)) respond(failure(*error));
+}
+
 void signal(const Backend& backend,
             const Request& request,
             const std::string& selector,
@@ -317,6 +363,9 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
     constexpr std::string_view processes_path = "/v1/processes/";
     if (path.substr(0, processes_path.size()) == processes_path)
         return process_route(backend_, request, path.substr(processes_path.size()), respond);
+    constexpr std::string_view logs_path = "/v1/logs/";
+    if (path.substr(0, logs_path.size()) == logs_path)
+        return logs_route(backend_, request, path.substr(logs_path.size()), respond);
     if (path == "/v1/shutdown") {
         if (request.method != "POST") return respond(wrong_method(request, "POST"));
         // The answer first: the shutdown may end the connection.

@@ -80,6 +80,18 @@ std::string new_uuid() {  // version 4 (RFC 9562, 5.4), from the kernel's random
                        hex.substr(16, 4), hex.substr(20, 12));
 }
 
+// Who else writes into this file of the program's? (Another program may, too: LogFiles sees it when
+// it comes.)
+logs::LogFiles::Use use_of(const config::Program& program, const config::Output& output) {
+    const auto has = [&](std::string_view word) {
+        return config::has_placeholder(output.path, word);
+    };
+    const bool is_of_one = has("process") || has("index") || has("name");
+    const bool is_of_both = program.stdout_to.path == program.stderr_to.path;
+    return {.is_lasting = !has("name"),
+            .is_shared = is_of_both || (program.processes.value_or(1) > 1 && !is_of_one)};
+}
+
 core::Exit exit_of(const child::ExitStatus& how) {
     if (const auto* killed = std::get_if<child::Killed>(&how)) return {true, killed->signal};
     return {false, std::get<child::Exited>(how).code};
@@ -222,9 +234,10 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
                 streams.given.push_back(std::move(*special));
                 return child::OutputTarget{child::ToFd{streams.given.back().get()}};
             }
-            const config::LogRotate& rotate = program_of(process).log_rotate;
+            const config::Program& program = program_of(process);
+            const config::LogRotate& rotate = program.log_rotate;
             auto opened = log_files_.open(path, {rotate.size, rotate.keep, rotate.compress},
-                                          !config::has_placeholder(output.path, "name"));
+                                          use_of(program, output));
             if (!opened) return opened.error();
             file = *opened;
             log_file = std::make_unique<std::string>(path);

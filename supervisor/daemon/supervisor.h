@@ -89,6 +89,8 @@ private:
     std::optional<control::ApiError> signal(const std::string& selector,
                                             int number,
                                             const control::VerbDone& done);
+    std::optional<control::ApiError> logs(const control::LogQuery& query,
+                                          const control::HttpServer::Respond& respond);
     [[nodiscard]] std::vector<control::VerbOutcome> states(
         const std::vector<ProcessId>& processes) const;
     [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -24,6 +25,41 @@ using namespace std::chrono_literals;
 control::ApiError no_such_process(const std::string& selector) {
     return {404, "no_such_process", fmt::format("no process or program is called '{}'", selector),
             "GET /v1/processes, or `muster status`, lists them"};
+}
+
+// Says to one client what a stream says from now on.
+class LogFollower final : public control::BodySource, private logs::Follower {
+public:
+    LogFollower(logs::Tails& tails, logs::StreamKey stream) : tails_(tails), stream_(stream) {}
+    ~LogFollower() override {
+        if (sink_ != nullptr) tails_.forget(stream_, *this);
+    }
+    void start(control::BodySink& sink) override {
+        sink_ = &sink;
+        tails_.follow(stream_, *this);
+    }
+
+private:
+    void output(std::string_view bytes) override { sink_->write(bytes); }
+
+    logs::Tails& tails_;
+    logs::StreamKey stream_;
+    control::BodySink* sink_ = nullptr;
+};
+
+control::ApiError not_captured(const control::LogQuery& query) {
+    const char* stream = query.is_stderr ? "stderr" : "stdout";
+    return {
+        409, "not_captured",
+        fmt::format("the {} of '{}' does not pass through the supervisor", stream, query.process),
+        fmt::format("{} = \"forward\", or a file, is what `muster logs` can show", stream)};
+}
+
+// Enough for so many lines of a usual length.
+std::size_t bytes_for(std::size_t lines) {
+    constexpr std::size_t least = std::size_t{64} * 1024;
+    constexpr std::size_t most = std::size_t{1024} * 1024;
+    return std::min(most, std::max(least, lines * 256));
 }
 
 }  // namespace
@@ -77,6 +113,9 @@ control::Backend Supervisor::backend() {
                          const control::VerbDone& done) { return signal(selector, number, done); },
         .shutdown = [this] { begin_shutdown(false, "asked over the control socket"); },
         .not_ready = [this] { return not_ready(); },
+        .logs = [this](
+                    const control::LogQuery& query,
+                    const control::HttpServer::Respond& respond) { return logs(query, respond); },
     };
 }
 
@@ -265,6 +304,39 @@ std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
                       {{"process", outcome.process}, {"signal", signal_name(number)}});
     }
     done(std::move(outcomes));
+    return std::nullopt;
+}
+
+std::optional<control::ApiError> Supervisor::logs(const control::LogQuery& query,
+                                                  const control::HttpServer::Respond& respond) {
+    const auto found = std::find_if(parts_.begin(), parts_.end(), [&](const ProcessParts& parts) {
+        return parts.id == query.process;
+    });
+    if (found == parts_.end()) return no_such_process(query.process);
+    const ProcessId id{static_cast<std::uint32_t>(found - parts_.begin())};
+    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const bool is_stderr =
+        query.is_stderr && program.stderr_to.kind != config::OutputKind::as_stdout;
+    const config::OutputKind kind = (is_stderr ? program.stderr_to : program.stdout_to).kind;
+    if (kind != config::OutputKind::forward && kind != config::OutputKind::file)
+        return not_captured(query);
+    const logs::StreamKey stream{id.value(), is_stderr};
+    const auto answer = [this, stream, query, respond](std::string text) {
+        control::Response response{.body = std::move(text), .content_type = "text/plain"};
+        if (query.follows) response.rest = std::make_shared<LogFollower>(executor_.tails(), stream);
+        respond(std::move(response));
+    };
+    const std::unique_ptr<std::string>& path = found->log_file[is_stderr ? 1 : 0];
+    logs::LogFile* file = path ? executor_.log_files().find(*path) : nullptr;
+    if (file == nullptr) {
+        answer(executor_.tails().last(stream, query.lines));
+        return std::nullopt;
+    }
+    file->tail(bytes_for(query.lines),
+               [this, stream, answer, lines = query.lines](const std::optional<std::string>& text) {
+                   answer(text ? std::string(logs::last_lines(*text, lines))
+                               : executor_.tails().last(stream, lines));
+               });
     return std::nullopt;
 }
 

@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t jobs_at_once = 3;
 constexpr std::size_t jobs_of_a_device = 2;
 constexpr Duration retry_pause = 1s;
-constexpr Duration slow_after = 2s;
+constexpr Duration slow_after = 1s;
 constexpr std::size_t short_read = std::size_t{64} * 1024;
 
 }  // namespace
@@ -64,6 +64,7 @@ bool Pumping::write_held() {
     held -= written.bytes;
     if (held > 0) std::memmove(buffer.get(), buffer.get() + written.bytes, held);
     written.has_rotated = written.has_rotated || result.has_rotated;
+    if (written.has_rotated && file->rotation().compress) may_rotate = false;
     written.is_new_again = written.is_new_again || result.is_new_again;
     if (!written.not_rotated) written.not_rotated = std::move(result.not_rotated);
     result = std::move(written);
@@ -106,7 +107,8 @@ void LogFile::ready(FileCapture& capture) {
     next();
 }
 
-void LogFile::tail(std::size_t bytes, std::function<void(std::string)> done) {
+void LogFile::tail(std::size_t bytes, TailDone done) {
+    if (is_slow_) return done(std::nullopt);
     tails_.push_back({bytes, std::move(done)});
     next();
 }
@@ -160,11 +162,12 @@ void LogFile::start_reopen() {
 
 void LogFile::start_tail() {
     auto text = std::make_shared<std::string>();
-    files_.run([file = file_, text, bytes = tails_.front().bytes] { *text = file->tail(bytes); },
+    running_tail_ = std::make_shared<Tail>(std::move(tails_.front()));
+    tails_.pop_front();
+    files_.run([file = file_, text, bytes = running_tail_->bytes] { *text = file->tail(bytes); },
                [this, text] {
-                   const Tail tail = std::move(tails_.front());
-                   tails_.pop_front();
-                   tail.done(std::move(*text));
+                   const std::shared_ptr<Tail> tail = std::move(running_tail_);
+                   if (tail->done) tail->done(std::move(*text));
                    over();
                });
 }
@@ -268,6 +271,11 @@ void LogFile::slow() {
          {"hint", "its disk does not answer; its writers wait, all else goes on"}});
     if (running_) running_->stops = true;
     tell_trouble();
+    std::deque<Tail> unanswered = std::exchange(tails_, {});
+    if (running_tail_) unanswered.push_back({0, std::exchange(running_tail_->done, {})});
+    for (const Tail& tail : unanswered) {
+        if (tail.done) tail.done(std::nullopt);
+    }
 }
 
 void LogFile::tell_trouble() {
@@ -277,7 +285,7 @@ void LogFile::tell_trouble() {
 
 LogFiles::~LogFiles() = default;
 
-Result<LogFile*> LogFiles::open(const std::string& path, Rotation rotation, bool is_lasting) {
+Result<LogFile*> LogFiles::open(const std::string& path, Rotation rotation, Use use) {
     auto& file = files_[path];
     if (!file) {
         auto opened = RotatingFile::open(path, rotation);
@@ -287,7 +295,8 @@ Result<LogFile*> LogFiles::open(const std::string& path, Rotation rotation, bool
         }
         file = std::make_unique<LogFile>(*this, std::move(*opened));
     }
-    file->is_lasting_ = file->is_lasting_ || is_lasting;
+    file->is_lasting_ = file->is_lasting_ || use.is_lasting;
+    file->is_shared_ = file->is_shared_ || use.is_shared;
     return file.get();
 }
 

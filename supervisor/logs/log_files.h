@@ -40,22 +40,24 @@ public:
 
     // There is something to read; pumped() will tell the capture what became of it.
     void ready(FileCapture& capture);
-    void add() { ++users_; }
+    void add() { is_shared_ = ++users_ > 1 || is_shared_; }
     void forget(FileCapture& capture);
     // The last bytes that are in the file; nothing is written between them and the call of `done`.
-    void tail(std::size_t bytes, std::function<void(std::string)> done);
+    // None where the disk hangs.
+    using TailDone = std::function<void(std::optional<std::string>)>;
+    void tail(std::size_t bytes, TailDone done);
     void reopen();
     // It takes nothing at present: a full disk, or one that hangs.
     [[nodiscard]] bool is_in_trouble() const { return failure_ || is_slow_; }
     // More than one stream: whole lines are kept together then.
-    [[nodiscard]] bool is_shared() const { return users_ > 1; }
+    [[nodiscard]] bool is_shared() const { return is_shared_; }
     [[nodiscard]] const std::string& path() const { return file_->path(); }
 
 private:
     friend class LogFiles;
     struct Tail {
         std::size_t bytes;
-        std::function<void(std::string)> done;
+        TailDone done;  // empty: answered
     };
     struct Failure {
         int error;
@@ -80,10 +82,12 @@ private:
     std::shared_ptr<RotatingFile> file_;  // a job has it, too, and cannot be called back
     std::deque<FileCapture*> ready_;
     std::deque<Tail> tails_;
+    std::shared_ptr<Tail> running_tail_;
     const std::uint64_t device_;
     FileCapture* current_ = nullptr;  // whose pipe the job reads
     std::shared_ptr<Pumping> running_;
     std::size_t users_ = 0;
+    bool is_shared_ = false;
     bool is_lasting_ = false;  // kept without users: its next one need not open it
     bool is_busy_ = false;
     bool is_queued_ = false;  // for a thread
@@ -108,7 +112,12 @@ public:
     // Opened here and now when it is new: a worker whose log cannot be had is not started. A
     // lasting one is kept open when it has no user, so that only the first of its users can meet a
     // disk that hangs.
-    Result<LogFile*> open(const std::string& path, Rotation rotation, bool is_lasting);
+    // One that several processes will name keeps lines together from its first byte on.
+    struct Use {
+        bool is_lasting = false;
+        bool is_shared = false;
+    };
+    Result<LogFile*> open(const std::string& path, Rotation rotation, Use use);
     [[nodiscard]] LogFile* find(const std::string& path) const;  // null: not open
     void reopen_all();
     [[nodiscard]] std::size_t count() const { return files_.size(); }

@@ -108,6 +108,7 @@ RotatingFile::Written RotatingFile::write(std::string_view bytes, bool may_rotat
         if (is_full()) {
             if (may_rotate) {
                 rotate(written);
+                may_rotate = !rotation_.compress;  // one is compressed after the other
             } else if (size_ >= 2 * rotation_.size) {
                 written.must_wait = true;
                 return written;

@@ -31,9 +31,8 @@ void TailRing::make_room(std::size_t wanted) {
     if (ring_.size() >= wanted) return;
     std::size_t size = std::max(ring_.size(), std::min(least_memory, limit_));
     while (size < wanted) size = std::min(size * 2, limit_);
-    std::string larger = all();
-    larger.reserve(size);
-    larger.resize(size);
+    std::string larger(size, '\0');
+    all().copy(larger.data(), held_);
     ring_ = std::move(larger);
     begin_ = 0;
 }

@@ -277,3 +277,102 @@ TEST_CASE("a client that does not read its answers holds up nobody, and gets the
     CHECK(rig.until([&] { return client->answers() == 20; }));
     CHECK(client->bodies().back() == body);
 }
+
+namespace {
+
+// Says what it is told to whoever listens.
+struct Teller {
+    struct Source final : BodySource {
+        Teller* teller = nullptr;
+        BodySink* sink = nullptr;
+        void start(BodySink& to) override {
+            sink = &to;
+            teller->listening.push_back(this);
+        }
+        ~Source() override { std::erase(teller->listening, this); }
+    };
+    std::vector<Source*> listening;
+
+    Response answer() {
+        auto source = std::make_shared<Source>();
+        source->teller = this;
+        return {.body = "so far\n", .content_type = "text/plain", .rest = source};
+    }
+    void says(std::string_view text) {
+        for (Source* each : std::vector<Source*>(listening)) each->sink->write(text);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a body that goes on comes in chunks, and its end is told") {
+    Teller teller;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) { respond(teller.answer()); }};
+    auto client = rig.connect();
+    client->send("GET / HTTP/1.1\r\n\r\n");
+    REQUIRE(rig.until([&] { return client->received().find("so far") != std::string::npos; }));
+    CHECK(client->received().find("Transfer-Encoding: chunked\r\n") != std::string::npos);
+    CHECK(client->received().find("Content-Length") == std::string::npos);
+    CHECK(rig.server.streams() == 1);
+    teller.says("more\n");
+    REQUIRE(rig.until([&] { return client->received().ends_with("5\r\nmore\n\r\n"); }));
+    teller.listening.front()->sink->finish();
+    teller.says("too late");
+    REQUIRE(rig.until([&] { return client->is_closed(); }));
+    CHECK(client->received().ends_with("5\r\nmore\n\r\n0\r\n\r\n"));
+    REQUIRE(rig.until([&] { return rig.server.streams() == 0; }));
+    CHECK(teller.listening.empty());
+}
+
+TEST_CASE("HTTP/1.0 gets the same without chunks, HEAD nothing but the head") {
+    Teller teller;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) { respond(teller.answer()); }};
+    auto old = rig.connect();
+    old->send("GET / HTTP/1.0\r\n\r\n");
+    REQUIRE(rig.until([&] { return old->received().ends_with("\r\n\r\nso far\n"); }));
+    const auto head = rig.ask("HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n");
+    CHECK(head->received().ends_with("\r\n\r\n"));
+    CHECK(teller.listening.size() == 1);
+}
+
+TEST_CASE("who does not read a stream is let go with a word, and costs the others nothing") {
+    Teller teller;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) { respond(teller.answer()); },
+            {.unread_bytes = 50'000}};
+    auto slow = rig.connect();
+    auto quick = rig.connect();
+    for (const auto& client : {slow.get(), quick.get()}) client->send("GET / HTTP/1.1\r\n\r\n");
+    REQUIRE(rig.until([&] { return teller.listening.size() == 2; }));
+    slow->read_no_more();
+    std::size_t said = 0;
+    const std::string piece(10'000, 'x');
+    for (; said < 300; ++said) {
+        teller.says(piece);
+        const std::size_t all = (said + 1) * piece.size();
+        REQUIRE(rig.until([&] { return quick->received().size() > all; }));
+    }
+    slow->read_again();
+    REQUIRE(rig.until([&] { return slow->is_closed(); }));
+    CHECK(slow->received().find("reads too slowly and is let go") != std::string::npos);
+    CHECK(slow->received().ends_with("0\r\n\r\n"));
+    CHECK(slow->received().size() < 1'500'000);
+    CHECK(rig.server.streams() == 1);
+}
+
+TEST_CASE("a client that goes takes its source with it; one stream too many is refused") {
+    Teller teller;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) { respond(teller.answer()); },
+            {.connections = 2, .streams = 5}};
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 5; ++i) {  // more than the connections: they are counted apart
+        clients.push_back(rig.connect());
+        clients.back()->send("GET / HTTP/1.1\r\n\r\n");
+        REQUIRE(rig.until([&] { return teller.listening.size() == clients.size(); }));
+    }
+    const auto refused = rig.ask("GET / HTTP/1.1\r\n\r\n");
+    CHECK(refused->status() == 503);
+    CHECK(refused->bodies().front().find("too_many_streams") != std::string::npos);
+    clients.clear();
+    REQUIRE(rig.until([&] { return teller.listening.empty(); }));
+    CHECK(rig.server.streams() == 0);
+}

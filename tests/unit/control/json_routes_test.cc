@@ -53,6 +53,15 @@ struct Fake {
             },
             .shutdown = [this] { asked.emplace_back("shutdown"); },
             .not_ready = [this] { return missing; },
+            .logs = [this](const LogQuery& query,
+                           const HttpServer::Respond& respond) -> std::optional<ApiError> {
+                if (query.process == "nobody")
+                    return ApiError{404, "no_such_process", "there is no 'nobody'", ""};
+                asked.push_back(fmt::format("logs {} {} {} {}", query.process, query.is_stderr,
+                                            query.lines, query.follows));
+                respond({.body = "said\n", .content_type = "text/plain"});
+                return std::nullopt;
+            },
         };
     }
 
@@ -228,6 +237,29 @@ TEST_CASE("signals go by name or by number, and nothing else") {
     CHECK(fake.asked.size() == 3);
 }
 
+TEST_CASE("logs are asked for by process, stream, lines and whether to go on") {
+    Fake fake;
+    Rig rig{[&](const Request& request, const HttpServer::Respond& respond) {
+        JsonRoutes{fake.backend()}.handle(request, respond);
+    }};
+    const auto asked = [&](const std::string& target) {
+        return rig.ask("GET " + target + " HTTP/1.1\r\n\r\n");
+    };
+    CHECK(asked("/v1/logs/shap_00")->bodies().front() == "said\n");
+    CHECK(fake.asked.back() == "logs shap_00 false 100 false");
+    CHECK(asked("/v1/logs/sh%61p?stream=stderr&tail=7&follow=true")->status() == 200);
+    CHECK(fake.asked.back() == "logs shap true 7 true");
+    CHECK(asked("/v1/logs/nobody")->status() == 404);
+    const std::size_t before = fake.asked.size();
+    for (const char* wrong :
+         {"tail=x", "tail=-1", "tail=99999999", "stream=both", "follow=maybe", "x=1"})
+        CHECK_MESSAGE(asked(std::string("/v1/logs/shap?") + wrong)->status() == 400, wrong);
+    CHECK(asked("/v1/logs/")->status() == 404);
+    CHECK(asked("/v1/logs/a/b")->status() == 404);
+    CHECK(rig.ask("POST /v1/logs/shap HTTP/1.1\r\n\r\n")->status() == 405);
+    CHECK(fake.asked.size() == before);
+}
+
 TEST_CASE("readyz names what is not ready, livez does not care") {
     Fake fake;
     CHECK(get(fake, "/readyz").status == 200);
@@ -261,8 +293,8 @@ TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own a
     }
     for (const char* path :
          {"/v1/processes/a/roll", "/v1/processes/a/quiet", "/v1/processes/a/resume",
-          "/v1/processes/a/why", "/v1/reload", "/v1/logs/a", "/v1/events", "/v1/workers",
-          "/v1/fleet", "/v1/sweep", "/v1/programs/a/scale", "/metrics", "/RPC2"}) {
+          "/v1/processes/a/why", "/v1/reload", "/v1/events", "/v1/workers", "/v1/fleet",
+          "/v1/sweep", "/v1/programs/a/scale", "/metrics", "/RPC2"}) {
         CAPTURE(path);
         const auto told = post(fake, path);
         CHECK(told.status == 501);

@@ -1,0 +1,289 @@
+#include "logs/log_files.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "base/text.h"
+#include "logs/child_output.h"
+#include "logs/event_log.h"
+#include "logs/file_capture.h"
+#include "reader.h"
+
+using namespace muster;
+using namespace muster::logs;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string contents(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream{path, std::ios::binary}.rdbuf();
+    return text.str();
+}
+
+struct Rig {
+    TemporaryFolder folder;
+    loop::Loop loop;
+    Reader reader;
+    OutputWriter writer{loop, reader.write.get()};
+    EventLog log{writer, LogLevel::info};
+    Tails tails;
+    CaptureTools tools{loop, log, writer, tails};
+    LogFiles files{tools};
+    std::string told;
+
+    LogFile& file(const std::string& path, Rotation rotation = {}) {
+        auto opened = files.open(path, rotation, {});
+        REQUIRE(opened.ok());
+        return **opened;
+    }
+    bool says(std::string_view word) {
+        told += reader.take();
+        return told.find(word) != std::string::npos;
+    }
+};
+
+struct Child {
+    UniqueFd out;
+    std::unique_ptr<FileCapture> capture;
+    bool is_done = false;
+
+    Child(Rig& rig, LogFile& file, std::uint32_t number = 0, WhenFull when_full = WhenFull::wait) {
+        auto pipe = make_pipe();
+        REQUIRE(pipe.ok());
+        out = std::move(pipe->write);
+        capture = std::make_unique<FileCapture>(rig.tools, file,
+                                                CapturedStream{"p", {number, false}, when_full},
+                                                std::move(pipe->read), [this] {
+                                                    is_done = true;
+                                                    capture.reset();  // in its own callback
+                                                });
+    }
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+
+    void says(std::string_view text) const {
+        REQUIRE(write(out.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    }
+    // From a thread: blocks when the pipe is full.
+    void floods(int lines, std::string_view word) {
+        for (int i = 0; i < lines; ++i) {
+            const std::string line = std::string(word) + " " + std::to_string(i) + "\n";
+            for (std::string_view rest = line; !rest.empty();) {
+                const ssize_t size = write(out.get(), rest.data(), rest.size());
+                if (size < 0) return;
+                rest.remove_prefix(static_cast<std::size_t>(size));
+            }
+        }
+        out.close();
+    }
+};
+
+// A disk that hangs: nobody reads this FIFO, so a write blocks once it is full.
+struct HangingDisk {
+    std::string path;
+    UniqueFd reader;
+    explicit HangingDisk(const std::string& at) : path(at) {
+        REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+        reader = UniqueFd{open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+    }
+    std::string recover() const {
+        std::string got;
+        std::array<char, 65536> room{};
+        for (;;) {
+            const ssize_t size = read(reader.get(), room.data(), room.size());
+            if (size <= 0) return got;
+            got.append(room.data(), static_cast<std::size_t>(size));
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("output goes to the file as it is, up to the last byte, and the last of it is kept") {
+    Rig rig;
+    LogFile& file = rig.file(rig.folder / "a.log");
+    Child child{rig, file};
+    const std::string odd("no \0 end\xff\x1b[31m\nlast", 19);
+    child.says(odd);
+    REQUIRE(eventually(rig.loop, [&] { return contents(rig.folder / "a.log") == odd; }));
+    child.says("!");
+    child.out.close();
+    REQUIRE(eventually(rig.loop, [&] { return child.is_done; }));
+    CHECK(contents(rig.folder / "a.log") == odd + "!");
+    CHECK(rig.tails.last({0, false}, 1) == "last!");
+    CHECK(rig.files.count() == 0);  // nobody uses it any more
+}
+
+TEST_CASE("I9: two floods into one file that rotates lose nothing, and their lines stay whole") {
+    Rig rig;
+    constexpr int lines = 30'000;
+    LogFile& file = rig.file(rig.folder / "a.log", {200'000, 50, false});
+    REQUIRE(&file == &rig.file(rig.folder / "a.log"));
+    Child first{rig, file, 0};
+    Child second{rig, file, 1};
+    std::thread one{[&] { first.floods(lines, "first"); }};
+    std::thread two{[&] { second.floods(lines, "second"); }};
+    const bool all = eventually(rig.loop, [&] { return first.is_done && second.is_done; });
+    one.join();
+    two.join();
+    REQUIRE(all);
+    std::string got = contents(rig.folder / "a.log");
+    for (int i = 1; fs::exists(rig.folder / ("a.log." + std::to_string(i))); ++i)
+        got.insert(0, contents(rig.folder / ("a.log." + std::to_string(i))));
+    int next_of_first = 0;
+    int next_of_second = 0;
+    for (const std::string& line : split(got, '\n')) {
+        if (line == "first " + std::to_string(next_of_first))
+            ++next_of_first;
+        else if (line == "second " + std::to_string(next_of_second))
+            ++next_of_second;
+        else
+            REQUIRE(line.empty());
+    }
+    CHECK(next_of_first == lines);
+    CHECK(next_of_second == lines);
+    CHECK_FALSE(fs::exists(rig.folder / "a.log.1.gz"));
+}
+
+TEST_CASE("I9: a flood into a file that is compressed when it rotates loses nothing") {
+    Rig rig;
+    constexpr int lines = 60'000;
+    LogFile& file = rig.file(rig.folder / "a.log", {100'000, 50, true});
+    Child child{rig, file};
+    std::thread one{[&] { child.floods(lines, "line"); }};
+    const bool all = eventually(rig.loop, [&] { return child.is_done && rig.files.count() == 0; });
+    one.join();
+    REQUIRE(all);
+    REQUIRE(std::system(("cd " + (rig.folder / "") +
+                         "; for i in $(ls a.log.*.gz | sed 's/.*log.//; s/.gz//' | sort -rn); do "
+                         "gzip -dc a.log.$i.gz; done > all; cat a.log >> all")
+                            .c_str()) == 0);
+    std::string expected;
+    for (int i = 0; i < lines; ++i) expected += "line " + std::to_string(i) + "\n";
+    CHECK(contents(rig.folder / "all") == expected);
+    CHECK_FALSE(fs::exists(rig.folder / "a.log.1"));
+    CHECK(fs::exists(rig.folder / "a.log.2.gz"));
+}
+
+TEST_CASE("I8 I9: a disk that hangs stops its own writers, is named, and loses nothing") {
+    Rig rig;
+    const HangingDisk disk{rig.folder / "hangs"};
+    constexpr int lines = 60'000;
+    {
+        Child hanging{rig, rig.file(disk.path), 0};
+        Child other{rig, rig.file(rig.folder / "good.log"), 1};
+        std::thread flood{[&] { hanging.floods(lines, "line"); }};
+        REQUIRE(eventually(rig.loop, [&] { return rig.says("log-file-slow path=" + disk.path); }));
+        other.says("goes on\n");
+        CHECK(
+            eventually(rig.loop, [&] { return contents(rig.folder / "good.log") == "goes on\n"; }));
+        std::string got;
+        const bool is_done = eventually(rig.loop, [&] {
+            got += disk.recover();
+            return hanging.is_done;
+        });
+        flood.join();
+        REQUIRE(is_done);
+        got += disk.recover();
+        CHECK(rig.says("log-file-back path=" + disk.path));
+        std::string expected;
+        for (int i = 0; i < lines; ++i) expected += "line " + std::to_string(i) + "\n";
+        CHECK(got == expected);
+    }
+}
+
+TEST_CASE("I9: with overflow = drop a disk that hangs costs output, which is counted, not time") {
+    Rig rig;
+    const HangingDisk disk{rig.folder / "hangs"};
+    Child child{rig, rig.file(disk.path), 0, WhenFull::drop};
+    constexpr int lines = 20'000;
+    const std::string word(100, 'w');
+    std::thread flood{[&] { child.floods(lines, word); }};
+    const bool has_dropped = eventually(rig.loop, [&] { return !child.out.is_open(); });
+    flood.join();
+    REQUIRE(has_dropped);
+    std::string got;
+    REQUIRE(eventually(rig.loop, [&] {
+        got += disk.recover();
+        return child.is_done;
+    }));
+    got += disk.recover();
+    std::size_t all = 0;
+    for (int i = 0; i < lines; ++i) all += (word + " " + std::to_string(i) + "\n").size();
+    const auto counted = [&] {
+        std::size_t sum = 0;
+        for (const std::string& line : split(rig.told, '\n')) {
+            constexpr std::string_view before = "output-dropped process=p stream=stdout bytes=";
+            const auto at = line.find(before);
+            if (at != std::string::npos)
+                sum += std::strtoull(line.c_str() + at + before.size(), nullptr, 10);
+        }
+        return sum;
+    };
+    CHECK(eventually(rig.loop, [&] { return rig.says("") && got.size() + counted() == all; }));
+    CHECK(got.size() < all / 2);
+}
+
+TEST_CASE("a full disk is named once, and tried again; nothing is lost") {
+    Rig rig;
+    // A link, so that the path can be made good.
+    fs::create_symlink("/dev/full", rig.folder / "a.log");
+    LogFile& file = rig.file(rig.folder / "a.log");
+    Child child{rig, file};
+    child.says("one\n");
+    REQUIRE(eventually(rig.loop, [&] { return rig.says("log-file-failed path="); }));
+    CHECK(rig.told.find("No space left on device") != std::string::npos);
+    child.says("two\n");
+    some_turns(rig.loop);
+    fs::remove(rig.folder / "a.log");
+    file.reopen();  // as an operator would by USR2
+    REQUIRE(eventually(rig.loop, [&] { return contents(rig.folder / "a.log") == "one\ntwo\n"; }));
+    REQUIRE(eventually(rig.loop, [&] { return rig.says("log-file-back path="); }));
+    CHECK(rig.told.find("log-file-failed") == rig.told.rfind("log-file-failed"));
+}
+
+TEST_CASE("the tail of a file and what follows it fit together") {
+    struct Hears final : Follower {
+        std::string text;
+        void output(std::string_view bytes) override { text += bytes; }
+    };
+    Rig rig;
+    LogFile& file = rig.file(rig.folder / "a.log");
+    Child child{rig, file};
+    Hears hears;
+    constexpr int lines = 20'000;
+    std::thread flood{[&] { child.floods(lines, "line"); }};
+    bool is_asked = false;
+    const bool is_done = eventually(rig.loop, [&] {
+        if (!is_asked && fs::file_size(rig.folder / "a.log") > 1000) {
+            is_asked = true;
+            file.tail(300, [&](const std::optional<std::string>& text) {
+                hears.text = text.value_or("");
+                rig.tails.follow({0, false}, hears);
+            });
+        }
+        return child.is_done;
+    });
+    flood.join();
+    REQUIRE(is_done);
+    REQUIRE(hears.text.size() > 300);
+    CHECK(contents(rig.folder / "a.log").ends_with(hears.text));
+    CHECK(hears.text.ends_with("line 19999\n"));
+}
+
+TEST_CASE("a log file that cannot be had is an error, not a file that fails later") {
+    Rig rig;
+    CHECK(rig.files.open(rig.folder / "no/a.log", {}, {})
+              .error()
+              .message()
+              .starts_with("opening the log file"));
+    CHECK(rig.files.count() == 0);
+}
