@@ -7,7 +7,6 @@
 #include <span>
 #include <utility>
 
-#include "logs/child_output.h"
 #include "logs/pumping.h"
 
 namespace muster::logs {
@@ -62,7 +61,7 @@ void FileCapture::pumped(Pumping& pumping) {
         return;
     }
     dropped_.tell(tools_.log, stream_);
-    if (pumping.has_filled_pipe && !std::exchange(is_large_pipe_, true)) enlarge_pipe(fd_->get());
+    is_large_pipe_ = pumping.is_large_pipe;
     is_handed_over_ = false;
     watch_->watch(false, false);
     if (pumping.is_at_end) return end();

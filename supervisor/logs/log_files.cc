@@ -1,5 +1,6 @@
 #include "logs/log_files.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "logs/child_output.h"
 #include "logs/file_capture.h"
 #include "logs/pumping.h"
 #include "loop/work.h"
@@ -23,7 +25,9 @@ constexpr std::size_t jobs_at_once = 3;
 constexpr std::size_t jobs_of_a_device = 2;
 constexpr Duration retry_pause = 1s;
 constexpr Duration slow_after = 1s;
-constexpr std::size_t short_read = std::size_t{64} * 1024;
+constexpr std::size_t short_read = std::size_t{16} * 1024;
+constexpr std::size_t full_pipe = std::size_t{32} * 1024;  // of the kernel's 64 KiB
+constexpr int linger_ms = 1;
 
 }  // namespace
 
@@ -31,22 +35,30 @@ constexpr std::size_t short_read = std::size_t{64} * 1024;
 // does not rotate.
 void Pumping::run() {
     result = {};
-    is_at_end = is_drained = is_short = has_filled_pipe = false;
+    is_at_end = is_drained = is_short = false;
     written_tail.clear();
     if (held > 0 && !write_held()) return;
     for (std::size_t moved = 0; !stops;) {
         const ssize_t got = read(pipe->get(), buffer.get() + held, buffer_size - held);
         if (got < 0 && errno == EINTR) continue;
         is_drained = got < 0;
+        if (is_drained && lingers && moved >= full_pipe && !stops && comes_more()) continue;
         is_at_end = got == 0;
         if (got > 0) held += static_cast<std::size_t>(got);
         if (!write_held() || got <= 0) return;
         const auto size = static_cast<std::size_t>(got);
         moved += size;
-        has_filled_pipe = has_filled_pipe || size >= short_read / 2;
+        if (size >= full_pipe && !std::exchange(is_large_pipe, true)) enlarge_pipe(pipe->get());
         is_short = size < short_read;
         if (is_short || is_followed || moved >= quota) return;
     }
+}
+
+// A child that writes much at once: its next write is a fraction of a millisecond away, and another
+// job for it would cost more than to wait here.
+bool Pumping::comes_more() const {
+    pollfd readable{.fd = pipe->get(), .events = POLLIN, .revents = 0};
+    return poll(&readable, 1, linger_ms) > 0;
 }
 
 // False when the file did not take it.
@@ -186,6 +198,8 @@ void LogFile::start_pump() {
     pumping.is_followed = files_.tools_.tails.is_followed(capture.stream_.key);
     pumping.tail_size = Tails::kept_beside_file;
     pumping.may_rotate = !is_compressing_ && !owes_compression_;
+    pumping.lingers = files_.queued_.empty();
+    pumping.is_large_pipe = capture.is_large_pipe_;
     pumping.stops = false;
     files_.run([pumping = running_] { pumping->run(); },
                [this] {

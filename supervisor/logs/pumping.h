@@ -25,18 +25,20 @@ struct Pumping {
     bool keeps_lines = false;  // what is not a whole line is held
     bool is_followed = false;  // written_tail must have all that is written
     bool may_rotate = true;
+    bool lingers = false;  // no other file waits for a thread
+    bool is_large_pipe = false;
     std::atomic<bool> stops{false};  // after the write that it is in
 
     RotatingFile::Written result;  // of the last write, and what happened in any
     bool is_at_end = false;        // of the pipe
     bool is_drained = false;       // nothing more is in the pipe now
     bool is_short = false;         // the last read was a short one: better to wait for more
-    bool has_filled_pipe = false;
 
     void run();  // in the pool
 
 private:
     bool write_held();
+    [[nodiscard]] bool comes_more() const;
     void remember(std::string_view written);
 };
 
