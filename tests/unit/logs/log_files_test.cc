@@ -204,7 +204,7 @@ TEST_CASE("I9: with overflow = drop a disk that hangs costs output, which is cou
     Rig rig;
     const HangingDisk disk{rig.folder / "hangs"};
     Child child{rig, rig.file(disk.path), 0, WhenFull::drop};
-    constexpr int lines = 20'000;
+    constexpr int lines = 40'000;  // more than twice what pipes and buffers hold
     const std::string word(100, 'w');
     std::thread flood{[&] { child.floods(lines, word); }};
     const bool has_dropped = eventually(rig.loop, [&] { return !child.out.is_open(); });
