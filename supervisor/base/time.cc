@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <ctime>
 
 namespace muster {
 
@@ -66,18 +65,19 @@ std::string format_seconds(Duration duration) {
 }
 
 std::string format_wall_time(WallTime time) {
-    const auto micros = time.time_since_epoch().count();
-    auto seconds = static_cast<std::time_t>(micros / 1'000'000);
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
+    // Not gmtime_r: it takes the lock of the time zones.
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date{day};
+    const auto millis =
+        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(time - day).count());
     std::string text = "0000-00-00T00:00:00.000Z";
-    put_digits(text, 0, 4, parts.tm_year + 1900);
-    put_digits(text, 5, 2, parts.tm_mon + 1);
-    put_digits(text, 8, 2, parts.tm_mday);
-    put_digits(text, 11, 2, parts.tm_hour);
-    put_digits(text, 14, 2, parts.tm_min);
-    put_digits(text, 17, 2, parts.tm_sec);
-    put_digits(text, 20, 3, static_cast<int>(micros / 1000 % 1000));
+    put_digits(text, 0, 4, static_cast<int>(date.year()));
+    put_digits(text, 5, 2, static_cast<int>(static_cast<unsigned>(date.month())));
+    put_digits(text, 8, 2, static_cast<int>(static_cast<unsigned>(date.day())));
+    put_digits(text, 11, 2, millis / 3'600'000);
+    put_digits(text, 14, 2, millis / 60'000 % 60);
+    put_digits(text, 17, 2, millis / 1000 % 60);
+    put_digits(text, 20, 3, millis % 1000);
     return text;
 }
 

@@ -32,7 +32,9 @@ std::optional<ExitStatus> take_status(pid_t pid) {
 
 bool add(int epoll, int pidfd, pid_t pid) {
     epoll_event event{};
-    event.events = EPOLLIN;
+    // Told once: it stays in the set until its owner closes it. To take it out at each death would
+    // be one more call, and the kernel's notice of a tracer that lets go of it is one more edge.
+    event.events = EPOLLIN | EPOLLET;
     event.data.u64 = static_cast<std::uint64_t>(pid);
     return pidfd >= 0 && ::epoll_ctl(epoll, EPOLL_CTL_ADD, pidfd, &event) == 0;
 }
@@ -101,17 +103,16 @@ void Reaper::collect_one_by_one() {
 }
 
 bool Reaper::collect_one(pid_t pid) {
+    const auto child = children_.find(pid);
+    const auto orphan = child == children_.end() ? orphans_.find(pid) : orphans_.end();
+    if (child == children_.end() && orphan == orphans_.end()) return false;
     const auto status = take_status(pid);
     if (!status) return false;
-    if (const auto child = children_.find(pid); child != children_.end()) {
-        if (child->second.pidfd < 0) {
-            --without_pidfd_;
-        } else {
-            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, child->second.pidfd, nullptr);
-        }
+    if (child != children_.end()) {
+        if (child->second.pidfd < 0) --without_pidfd_;
         dead_children_.push_back({child->second.token, {pid, *status}});
         children_.erase(child);
-    } else if (const auto orphan = orphans_.find(pid); orphan != orphans_.end()) {
+    } else {
         if (!orphan->second.pidfd.is_open()) --without_pidfd_;
         orphans_.erase(orphan);  // closing the pidfd takes it out of the set
         dead_orphans_.push_back({pid, *status});

@@ -24,6 +24,8 @@ constexpr std::string_view known_routes =
     "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /livez, /readyz; POST "
     "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
 
+constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
+
 void write_optional(JsonWriter& json, std::string_view key, std::string_view value) {
     json.key(key);
     value.empty() ? json.null() : json.string(value);
@@ -74,7 +76,10 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.string("unknown");
     json.key("ready");
     process.ready ? json.boolean(*process.ready) : json.null();
-    write_optional(json, "held", process.held);
+    if (!process.held.empty()) {
+        json.key("held");
+        json.string(process.held);
+    }
     write_last_exit(json, process.last_exit);
     json.end_object();
 }
@@ -88,6 +93,7 @@ void write_processes(JsonWriter& json, const Backend& backend) {
 
 Response processes(const Backend& backend) {
     JsonWriter json;
+    json.reserve(usual_body);
     json.begin_object();
     write_processes(json, backend);
     json.end_object();

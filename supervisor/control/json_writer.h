@@ -17,16 +17,18 @@ namespace muster::control {
 
 class JsonWriter {
 public:
+    // Room for that many bytes, where it can be guessed.
+    void reserve(std::size_t bytes) { text_.reserve(bytes); }
+
     void begin_object() { open('{'); }
-    void end_object() { text_ += '}'; }
+    void end_object() { close('}'); }
     void begin_array() { open('['); }
-    void end_array() { text_ += ']'; }
+    void end_array() { close(']'); }
 
     void key(std::string_view name) {  // needs no escaping
         comma();
-        text_ += '"';
-        text_ += name;
-        text_ += "\":";
+        text_.append("\"", 1).append(name).append("\":", 2);
+        wants_comma_ = false;
     }
 
     void string(std::string_view value) {
@@ -53,21 +55,29 @@ public:
     void boolean(bool value) { literal(value ? "true" : "false"); }
     void null() { literal("null"); }
 
-    [[nodiscard]] std::string take() { return std::move(text_); }
+    [[nodiscard]] std::string take() {
+        wants_comma_ = false;
+        return std::move(text_);
+    }
 
 private:
     void open(char bracket) {
         comma();
         text_ += bracket;
+        wants_comma_ = false;
+    }
+    void close(char bracket) {
+        text_ += bracket;
+        wants_comma_ = true;
     }
     void literal(std::string_view word) {
         comma();
         text_ += word;
     }
+    // Before a key or a value; behind it the next one wants a comma.
     void comma() {
-        if (text_.empty()) return;
-        const char last = text_.back();
-        if (last != '{' && last != '[' && last != ':') text_ += ',';
+        if (wants_comma_) text_ += ',';
+        wants_comma_ = true;
     }
 
     void escape(std::string_view value) {
@@ -117,6 +127,7 @@ private:
     }
 
     std::string text_;
+    bool wants_comma_ = false;
 };
 
 }  // namespace muster::control

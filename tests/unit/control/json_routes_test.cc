@@ -137,7 +137,7 @@ TEST_CASE("processes are told with exactly the agreed keys, absent values null")
     CHECK(told.body == json::parse(R"({"processes":[
         {"id":"shap_00","program":"shap","index":0,"state":"RUNNING","pid":64,"name":"shap-h-64",
          "incarnation":3,"started_at":"2023-11-14T22:13:21.000Z","uptime":12.4,"restarts":2,
-         "failures":0,"next_try_in":null,"health":"unknown","ready":true,"held":null,
+         "failures":0,"next_try_in":null,"health":"unknown","ready":true,
          "last_exit":{"signal":9,"at":"2023-11-14T22:13:20.000Z","reason":"out of \"memory\""}},
         {"id":"mail","program":"mail","index":0,"state":"BACKOFF","pid":null,"name":null,
          "incarnation":null,"started_at":null,"uptime":null,"restarts":0,"failures":0,
