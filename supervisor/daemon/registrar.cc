@@ -51,7 +51,7 @@ Registrar::Registrar(loop::Loop& loop,
               {std::move(url), settings.connect_timeout, settings.command_timeout},
               [this](const redis::Client::State& state) { redis_changed(state); }),
       options_(std::move(options)),
-      claims_(client_, {options_.prefix, options_.owner}),
+      claims_(loop, client_, {options_.prefix, options_.owner}),
       debts_(loop,
              {[this](const registry::Release& release,
                      std::function<void(Result<registry::Released>)> done) {
@@ -135,15 +135,29 @@ void Registrar::looked(const Result<std::vector<registry::System::Found>>& resul
     look_pause_ = std::min(look_pause_ + look_pause_ / 4, rarest_look);
 }
 
+void Registrar::release(registry::Release release) {
+    claims_.let_go(release.process);
+    debts_.add(std::move(release));
+}
+
+void Registrar::drop_claim(const registry::Claim& claim) {
+    claims_.let_go(claim.process);
+    claims_.drop(claim);
+}
+
 void Registrar::claim(registry::RegistryKind kind,
                       registry::Claim claim,
                       std::function<void(Outcome)> done) {
     claim.holder_key = system(kind).holder_key(claim.name);
-    claims_.claim(claim, [name = claim.name,
+    claims_.claim(claim, [this, claim,
                           done = std::move(done)](Result<registry::ClaimOutcome> result) {
+        const std::string& name = claim.name;
         if (!result)
             return done(result.error().while_doing(fmt::format("claiming the name '{}'", name)));
-        if (result->claimed) return done(Done{});
+        if (result->claimed) {
+            if (claim.holder_key.empty()) claims_.hold(claim);
+            return done(Done{});
+        }
         const std::string who =
             result->pid.empty()
                 ? fmt::format("another supervisor ({})", result->claimed_by)

@@ -48,11 +48,11 @@ public:
 
     void seek(registry::Sought sought);  // until it is found or forgotten
     void forget(ProcessId process);
-    void release(registry::Release release) { debts_.add(std::move(release)); }
+    void release(registry::Release release);
     void claim(registry::RegistryKind kind,
                registry::Claim claim,
                std::function<void(Outcome)> done);
-    void drop_claim(const registry::Claim& claim) { claims_.drop(claim); }
+    void drop_claim(const registry::Claim& claim);
 
     [[nodiscard]] bool is_away() const { return !client_.is_connected(); }
     [[nodiscard]] std::size_t debts() const { return debts_.count(); }

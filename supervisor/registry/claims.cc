@@ -36,8 +36,8 @@ std::string claim_value(const std::string& owner, ProcessId process) {
     return fmt::format("{}/{}", owner, process.value());
 }
 
-Claims::Claims(redis::Client& client, ClaimOwner owner)
-    : client_(client), owner_(std::move(owner)) {}
+Claims::Claims(loop::Loop& loop, redis::Client& client, ClaimOwner owner)
+    : client_(client), owner_(std::move(owner)), loop_(loop), timer_(loop, [this] { prolong(); }) {}
 
 void Claims::claim(const Claim& claim, Done done) {
     const auto lasts = std::chrono::duration_cast<std::chrono::milliseconds>(claim.lasts);
@@ -56,6 +56,29 @@ void Claims::claim(const Claim& claim, Done done) {
 void Claims::drop(const Claim& claim) {
     client_.eval(drop_claim, {claim_key(owner_.prefix, claim.name)},
                  {claim_value(owner_.owner, claim.process)}, [](const Result<redis::Reply>&) {});
+}
+
+void Claims::hold(const Claim& claim) {
+    held_.insert_or_assign(claim.process, claim);
+    arm(claim.lasts / 3);
+}
+
+// The earliest time wins: who is held later must not put off the others.
+void Claims::arm(Duration until) {
+    const TimePoint at = loop_.now() + until;
+    if (due_ && *due_ <= at) return;
+    due_ = at;
+    timer_.arm(at);
+}
+
+// While Redis is away nothing is asked: a claim that ended meanwhile is had again when it is back,
+// unless somebody else was faster, whom nobody ends for that.
+void Claims::prolong() {
+    due_.reset();
+    for (const auto& [process, held] : held_) {
+        if (client_.is_connected()) claim(held, [](const Result<ClaimOutcome>&) {});
+        arm(held.lasts / 3);
+    }
 }
 
 }  // namespace muster::registry

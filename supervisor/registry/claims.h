@@ -4,12 +4,16 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "loop/lifeline.h"
+#include "loop/loop.h"
+#include "loop/timer.h"
 #include "redis/client.h"
 
 namespace muster::registry {
@@ -43,7 +47,7 @@ class Claims {
 public:
     using Done = std::function<void(Result<ClaimOutcome>)>;
 
-    Claims(redis::Client& client, ClaimOwner owner);
+    Claims(loop::Loop& loop, redis::Client& client, ClaimOwner owner);
     Claims(const Claims&) = delete;
     Claims& operator=(const Claims&) = delete;
     ~Claims() = default;
@@ -53,9 +57,21 @@ public:
     // Gives up a claim without a release (the process was never spawned).
     void drop(const Claim& claim);
 
+    // Prolongs a claim again and again: for a name whose live holder is to be seen nowhere else.
+    // Until let_go(), which leaves the claim to the release, or to its end.
+    void hold(const Claim& claim);
+    void let_go(ProcessId process) { held_.erase(process); }
+
 private:
+    void arm(Duration until);
+    void prolong();
+
     redis::Client& client_;
     ClaimOwner owner_;
+    std::map<ProcessId, Claim> held_;
+    loop::Loop& loop_;
+    std::optional<TimePoint> due_;  // when the timer comes
+    loop::Timer timer_;
     loop::Lifeline lifeline_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <unordered_map>
 #include <utility>
 
 #include "base/text.h"
@@ -39,6 +40,7 @@ std::optional<Registration> registration(const std::vector<redis::Reply>& row) {
 struct ProcessSearch::Search {
     std::vector<System::Found> found;
     std::vector<bool> is_ambiguous;
+    std::unordered_map<Pid, std::size_t> by_pid;
     std::vector<std::string> hostnames;
     System::LookDone done;
 };
@@ -54,7 +56,10 @@ void ProcessSearch::look(std::vector<Sought> sought,
     search->hostnames = std::move(hostnames);
     search->is_ambiguous.resize(sought.size());
     search->found.reserve(sought.size());
-    for (auto& one : sought) search->found.emplace_back(std::move(one), std::nullopt);
+    for (auto& one : sought) {
+        search->by_pid.emplace(one.pid, search->found.size());
+        search->found.emplace_back(std::move(one), std::nullopt);
+    }
     read_page(search, "0");
 }
 
@@ -79,22 +84,32 @@ void ProcessSearch::take(Search& search, const std::vector<redis::Reply>& rows) 
     for (const auto& row : rows) {
         const auto candidate = registration(row.elements);
         if (!candidate) continue;
-        for (std::size_t i = 0; i < search.found.size(); ++i) {
-            auto& [sought, found] = search.found[i];
-            if (search.is_ambiguous[i] || !is_theirs(*candidate, sought)) continue;
-            // A scan may show one member twice.
-            search.is_ambiguous[i] = found && found->name != candidate->name;
-            found = search.is_ambiguous[i] ? std::nullopt : candidate;
-        }
+        const auto owner = owner_of(*candidate, search);
+        if (!owner || search.is_ambiguous[*owner]) continue;
+        auto& found = search.found[*owner].second;
+        // A scan may show one member twice.
+        search.is_ambiguous[*owner] = found && found->name != candidate->name;
+        found = search.is_ambiguous[*owner] ? std::nullopt : candidate;
     }
 }
 
-bool ProcessSearch::is_theirs(const Registration& found, const Sought& sought) const {
+// A pid that is sought is that process; any other may be a wrapper's child, for which all are
+// asked.
+std::optional<std::size_t> ProcessSearch::owner_of(const Registration& found,
+                                                   const Search& search) const {
     const auto pid = pid_of(found.pid);
-    if (!pid) return false;
-    if (*pid != sought.pid && !(is_of_family_ && is_of_family_(*pid, sought))) return false;
     const auto born = spec_.born(found.birth);
-    return born && *born >= sought.spawned_at - clock_tolerance;
+    if (!pid || !born) return std::nullopt;
+    const auto is_of_this_life = [&](std::size_t i) {
+        return *born >= search.found[i].first.spawned_at - clock_tolerance;
+    };
+    if (const auto leader = search.by_pid.find(*pid); leader != search.by_pid.end())
+        return is_of_this_life(leader->second) ? std::optional(leader->second) : std::nullopt;
+    if (!is_of_family_) return std::nullopt;
+    for (std::size_t i = 0; i < search.found.size(); ++i) {
+        if (is_of_this_life(i) && is_of_family_(*pid, search.found[i].first)) return i;
+    }
+    return std::nullopt;
 }
 
 }  // namespace muster::registry

@@ -2,6 +2,7 @@
 // Finds workers that choose their own names, by host, pid and birth: page by page through the set
 // of all that are registered, each page one short script.
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,7 +40,9 @@ private:
     struct Search;
     void read_page(const std::shared_ptr<Search>& search, const std::string& cursor);
     void take(Search& search, const std::vector<redis::Reply>& rows) const;
-    [[nodiscard]] bool is_theirs(const Registration& found, const Sought& sought) const;
+    // Whose it is, as an index into search.found.
+    [[nodiscard]] std::optional<std::size_t> owner_of(const Registration& found,
+                                                      const Search& search) const;
 
     redis::Client& client_;
     Spec spec_;

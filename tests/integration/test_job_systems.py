@@ -188,6 +188,38 @@ def test_custom_a_killed_home_made_worker_loses_just_its_own_entries(job_system,
     assert new["name"] in system.listed()
 
 
+def test_a_fixed_name_is_had_by_one_instance_at_a_time_also_where_no_registry_tells(
+        job_system, muster):
+    system = job_system(job_systems.HomeMade)
+    config = system.program().replace('registry =', 'name = "crew-1"\nregistry =')
+    first = muster(config)
+    old = first.running("worker", seconds=30)
+    assert old["name"] == "crew-1"
+    second = muster(config)
+    eventually(10, lambda: second.log_lines("name-not-claimed", "another supervisor"))
+    assert second.one("worker")["pid"] is None
+    processes.kill(old["pid"])  # the same instance may have its own name again
+    new = first.running("worker", seconds=30, but=[old])
+    assert new["name"] == "crew-1" and system.listed() == {"crew-1"}
+    assert first.terminate() == 0
+    second.running("worker", seconds=30)
+
+
+def test_workers_of_several_systems_live_under_one_muster(job_system, muster):
+    resque, home_made = job_system(job_systems.Resque), job_system(job_systems.HomeMade)
+    other = home_made.program().replace("program.worker", "program.other").partition("[program")
+    instance = muster(resque.program() + other[1] + other[2])
+    old = instance.running("worker", "other", seconds=30)
+    assert (resque.listed(), home_made.listed()) == ({old[0]["name"]}, {old[1]["name"]})
+    for one in old:
+        processes.kill(one["pid"])
+    new = instance.running("worker", "other", seconds=30, but=old)
+    assert "verdict=told" in released(instance, old[0]["name"])
+    assert "verdict=removed" in released(instance, old[1]["name"])
+    eventually(5, lambda: resque.listed() == {new[0]["name"]})
+    assert home_made.listed() == {new[1]["name"]}
+
+
 @pytest.mark.parametrize("kind", [job_systems.Resque, job_systems.HomeMade])
 def test_a_shutdown_leaves_nobody_registered(kind, job_system, muster):
     system = job_system(kind)

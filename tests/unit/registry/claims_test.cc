@@ -26,7 +26,7 @@ struct Rig {
     Rig()
         : client(loop, {.url = server.url()}, {}),
           rq(client, {.hostname = "box", .owner = "us", .prefix = "muster", .is_of_family = {}}),
-          claims(client, {.prefix = "muster", .owner = "us"}) {
+          claims(loop, client, {.prefix = "muster", .owner = "us"}) {
         client.start();
         REQUIRE(run_until(loop, [this] { return client.is_connected(); }));
     }
@@ -65,7 +65,7 @@ struct Rig {
 
 TEST_CASE("a name is claimed once, and says who holds it") {
     Rig rig;
-    Claims other(rig.client, {.prefix = "muster", .owner = "them"});
+    Claims other(rig.loop, rig.client, {.prefix = "muster", .owner = "them"});
     const Claim wanted{.process = ProcessId{1}, .name = "w"};
     CHECK(rig.claim(rig.claims, wanted).claimed);
     CHECK(rig.claim(rig.claims, wanted).claimed);  // again: prolonged
@@ -99,7 +99,7 @@ TEST_CASE("a live holder in the registry holds the name, a dead one does not") {
 
 TEST_CASE("a release drops our claim of the name, and nobody else's") {
     Rig rig;
-    Claims other(rig.client, {.prefix = "muster", .owner = "them"});
+    Claims other(rig.loop, rig.client, {.prefix = "muster", .owner = "them"});
     const Claim wanted{.process = ProcessId{1}, .name = "w"};
     CHECK(rig.claim(other, wanted).claimed);
     rig.release_w();
@@ -108,4 +108,22 @@ TEST_CASE("a release drops our claim of the name, and nobody else's") {
     CHECK(rig.claim(rig.claims, wanted).claimed);
     rig.release_w();
     CHECK(rig.server.number({"EXISTS", "muster:claim:w"}) == 0);
+}
+
+TEST_CASE("a claim that is held outlasts its time, until it is let go") {
+    Rig rig;
+    const Claim wanted{.process = ProcessId{1}, .name = "w", .lasts = 900ms};
+    const Claim longer{.process = ProcessId{2}, .name = "longer"};
+    CHECK(rig.claim(rig.claims, wanted).claimed);
+    rig.claims.hold(wanted);
+    rig.claims.hold(longer);  // puts nothing off
+    const TimePoint end = rig.loop.now() + 1500ms;
+    REQUIRE(run_until(rig.loop, [&] {
+        CHECK(rig.server.number({"EXISTS", "muster:claim:w"}) == 1);
+        return rig.loop.now() >= end;
+    }));
+    rig.claims.let_go(wanted.process);
+    CHECK(run_until(rig.loop, [&] {
+        return rig.server.number({"EXISTS", "muster:claim:w"}) == 0;
+    }));
 }

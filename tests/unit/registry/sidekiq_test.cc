@@ -87,6 +87,20 @@ TEST_CASE("Sidekiq: $DYNO is its hostname: muster's own, or the name that it was
     CHECK(found[1] == named);
 }
 
+TEST_CASE("Sidekiq: a wrapper's child is found through the family") {
+    auto options = Rig::our_options();
+    options.is_of_family = [](Pid registered, const registry::Sought& whose) {
+        return registered == Pid{43} && whose.pid == Pid{42};
+    };
+    Rig rig(options);
+    rig.beats("44", "aaaaaaaaaaaa");
+    const auto child = rig.beats("43", "0123456789ab");
+    const auto found = rig.look({rig.sought(41), rig.sought(42)});
+    CHECK_FALSE(found[0]);
+    CHECK(found[1] == child);
+    CHECK_FALSE(rig.look({rig.sought(42), rig.sought(43)})[0]);  // it is a process of its own
+}
+
 TEST_CASE("Sidekiq: a dead process's entries go, and nobody else's (I4, I5)") {
     Rig rig;
     const auto dead = rig.beats("42", "0123456789ab");
