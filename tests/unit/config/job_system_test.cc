@@ -60,6 +60,24 @@ TEST_CASE("each job system brings its defaults along") {
           Steps{{SignalNumber{SIGINT}, 3s}, kill});
 }
 
+TEST_CASE("who can be made quiet, who takes jobs again, and what is left of whom") {
+    using core::RegistryKind;
+    CHECK(core::traits(RegistryKind::sidekiq).quiet == SignalNumber{SIGTSTP});
+    CHECK_FALSE(core::traits(RegistryKind::sidekiq).resume);
+    CHECK(core::traits(RegistryKind::resque).quiet == SignalNumber{SIGUSR2});
+    CHECK(core::traits(RegistryKind::resque).resume == SignalNumber{SIGCONT});
+    for (const auto kind : {RegistryKind::none, RegistryKind::rq, RegistryKind::celery,
+                            RegistryKind::dramatiq, RegistryKind::bullmq, RegistryKind::custom}) {
+        CHECK_FALSE(core::traits(kind).quiet);
+        CHECK_FALSE(core::traits(kind).resume);
+    }
+    for (const char* word : all_systems) {
+        const core::Traits& traits = core::traits(program(registry(word), with_redis).registry);
+        CHECK(traits.stop.back() == kill);
+        CHECK((traits.can_hand_back || !traits.left_alone.empty()));
+    }
+}
+
 TEST_CASE("Sidekiq is given longer than its own -t, so that it can push its jobs back") {
     for (const char* command : {"sidekiq -t 8", "sidekiq -t8 -c 2", "sidekiq --timeout 8",
                                 "bundle exec sidekiq --timeout=8"}) {
