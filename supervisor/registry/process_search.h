@@ -28,6 +28,7 @@ public:
     ProcessSearch(redis::Client& client, Spec spec, const SystemOptions& options);
     ProcessSearch(const ProcessSearch&) = delete;
     ProcessSearch& operator=(const ProcessSearch&) = delete;
+    ~ProcessSearch() = default;
 
     // As System::look(). `hostnames`: whatever the workers may take for theirs. Where two fit one
     // sought process (containers that share hostname and pid) none is taken: it could be the wrong
