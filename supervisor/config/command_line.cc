@@ -88,7 +88,7 @@ std::optional<Error> set_redis(const CommandLine& line,
         return Error{fmt::format("{}: {}", source, why)};
     if (!needs_it)
         return Error{"--redis does nothing without a registry", "write --registry rq, too"};
-    config.redis = Redis{*url};
+    config.redis.emplace().url = *url;
     return std::nullopt;
 }
 

@@ -86,13 +86,31 @@ struct Program {
     Overflow overflow = Overflow::wait;
 };
 
+struct Tls {
+    enum class Verify : std::uint8_t { full, ca, none };
+    std::string ca_file;  // "" = the system's
+    Verify verify = Verify::full;
+    std::string cert_file;  // "" = no certificate of our own
+    std::string key_file;   // "" = in cert_file
+    friend bool operator==(const Tls&, const Tls&) = default;
+};
+
 struct Redis {
-    std::string url;  // holds the secret: printed only through redacted()
+    std::string url;       // holds the secret: printed only through redacted()
+    std::string url_file;  // where it was read, and is again at each reconnect; "" = nowhere
+    Tls tls;
     Duration connect_timeout = std::chrono::seconds{5};
     Duration command_timeout = std::chrono::seconds{3};
     Duration wait = std::chrono::seconds{15};
     Duration release_wait = std::chrono::seconds{1};
     std::string prefix = "muster";
+    // How often a quiet muster speaks to Redis. `economy` changes the defaults: 180 s, 600 s, 300
+    // s.
+    bool economy = false;
+    Duration lease = std::chrono::seconds{90};      // of the instance in the roll
+    Duration sweep = std::chrono::seconds{120};     // by one instance of the fleet
+    Duration own_check = std::chrono::seconds{60};  // of the own workers' registrations
+    [[nodiscard]] Duration lease_renewal() const { return lease / 3; }
 };
 
 enum class LogFormat : std::uint8_t { text, json };

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "config/load.h"
 #include "config/schema.h"
 
 namespace muster::config {
@@ -65,6 +66,16 @@ void read_log(const Value& value, Supervisor& supervisor) {
     read_table<Supervisor>(value, supervisor, keys);
 }
 
+Result<std::string> file_text(const std::string& path) {
+    std::ifstream file(path);
+    std::string text(longest_url + 1, '\0');
+    if (!file.is_open()) return Error{fmt::format("cannot be read: {}", errno_text(errno))};
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (file.bad()) return Error{fmt::format("cannot be read: {}", errno_text(errno))};
+    return std::string(trimmed(text));
+}
+
 void take_url(const Value& value, std::string url, RedisDraft& draft) {
     draft.has_url = true;
     draft.url_at = value.position();
@@ -78,19 +89,54 @@ void read_url(const Value& value, RedisDraft& draft) {
     if (auto url = value.text()) take_url(value, std::move(*url), draft);
 }
 
-void read_url_file(const Value& value, RedisDraft& draft) {
+void read_url_key_file(const Value& value, RedisDraft& draft) {
     if (draft.has_url) return value.complain_of_key("there is a url too; write one of them");
     draft.has_url = true;
     const auto path = value.text();
     if (!path) return;
-    std::ifstream file(*path);
-    std::string text(longest_url + 1, '\0');
-    if (!file.is_open())
+    auto text = file_text(*path);
+    if (!text) return value.complain(text.error().message());
+    take_url(value, std::move(*text), draft);
+    draft.redis.url_file = *path;
+}
+
+template <std::string Tls::*member>
+void read_tls_file(const Value& value, Tls& tls) {
+    const auto path = value.text();
+    if (!path || path->empty()) return;
+    if (access(path->c_str(), R_OK) != 0)
         return value.complain(fmt::format("cannot be read: {}", errno_text(errno)));
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    if (file.bad()) return value.complain(fmt::format("cannot be read: {}", errno_text(errno)));
-    take_url(value, std::string(trimmed(text)), draft);
+    tls.*member = *path;
+}
+
+void read_tls(const Value& value, RedisDraft& draft) {
+    static constexpr Key<Tls> keys[] = {
+        {"ca_file", read_tls_file<&Tls::ca_file>},
+        {"verify",
+         [](const Value& v, Tls& t) {
+             static constexpr Choice<Tls::Verify> choices[] = {
+                 {"full", Tls::Verify::full}, {"ca", Tls::Verify::ca}, {"none", Tls::Verify::none}};
+             keep(t.verify, v.choice(choices));
+         }},
+        {"cert_file", read_tls_file<&Tls::cert_file>},
+        {"key_file", read_tls_file<&Tls::key_file>},
+    };
+    static constexpr OtherName others[] = {
+        {"ca", "ca_file"},       {"ca_certs", "ca_file"},           {"cafile", "ca_file"},
+        {"cert", "cert_file"},   {"certfile", "cert_file"},         {"key", "key_file"},
+        {"keyfile", "key_file"}, {"insecure", "verify = \"none\""},
+    };
+    Tls& tls = draft.redis.tls;
+    read_table<Tls>(value, tls, keys, others);
+    if (!tls.key_file.empty() && tls.cert_file.empty())
+        value.complain("has a key_file but no cert_file");
+}
+
+template <std::optional<Duration> RedisDraft::*member>
+void read_interval(const Value& value, RedisDraft& draft) {
+    const auto length = value.duration();
+    if (length && *length < std::chrono::seconds{1}) return value.complain("must be at least 1s");
+    draft.*member = length;
 }
 
 void read_prefix(const Value& value, RedisDraft& draft) {
@@ -149,6 +195,27 @@ std::string_view wrong_address(std::string_view address) {
     return {};
 }
 
+// What follows the login of redis+sentinel://: host:port,host:port/service/db
+std::string_view wrong_sentinels(std::string_view address, std::string_view path) {
+    for (const std::string& one : split(address, ',')) {
+        if (one.empty() || one.starts_with(':')) return "names no host of a sentinel";
+        if (const auto why = wrong_address(one); !why.empty()) return why;
+    }
+    path.remove_prefix(std::min<std::size_t>(1, path.size()));
+    const auto slash = std::min(path.find('/'), path.size());
+    if (slash == 0) return "names no service: redis+sentinel://host:26379/SERVICE/0";
+    const auto database = path.substr(std::min(slash + 1, path.size()));
+    if (!database.empty() && !is_number_up_to(database, 0, UINT32_MAX))
+        return "has a database (after the last /) that is not a number";
+    return {};
+}
+
+#ifdef MUSTER_TLS
+constexpr bool has_tls = true;
+#else
+constexpr bool has_tls = false;
+#endif
+
 std::string_view wrong_url(std::string_view url) {
     const auto scheme_end = url.find("://");
     if (url.empty()) return "is empty";
@@ -156,10 +223,11 @@ std::string_view wrong_url(std::string_view url) {
     if (url.find('\0') != url.npos) return "has a NUL in it";
     if (scheme_end == url.npos) return "has no scheme";
     const auto scheme = url.substr(0, scheme_end);
-    if (scheme == "rediss") return "begins with rediss://, which is not supported in this version";
-    if (scheme == "redis+sentinel")
-        return "begins with redis+sentinel://, which is not supported in this version";
-    if (scheme != "redis" && scheme != "unix") return "does not begin with redis:// or unix://";
+    const bool is_sentinel = scheme == "redis+sentinel" || scheme == "rediss+sentinel";
+    if (scheme != "redis" && scheme != "rediss" && scheme != "unix" && !is_sentinel)
+        return "does not begin with redis://, rediss://, unix:// or redis+sentinel://";
+    if (scheme.starts_with("rediss") && !has_tls)
+        return "asks for TLS, which this muster was built without";
     if (has_broken_escape(url)) return "has a broken %-escape";
     auto rest = url.substr(scheme_end + 3);
     rest = rest.substr(0, rest.find('?'));
@@ -167,6 +235,7 @@ std::string_view wrong_url(std::string_view url) {
     auto address = rest.substr(0, slash);
     const auto path = rest.substr(slash);
     if (const auto at = address.rfind('@'); at != address.npos) address.remove_prefix(at + 1);
+    if (is_sentinel) return wrong_sentinels(address, path);
     if (scheme == "unix") {
         if (!address.empty()) return "needs three slashes before the socket's path";
         return path.size() < 2 ? "names no socket" : "";
@@ -203,14 +272,14 @@ void read_supervisor(const Value& value, Supervisor& supervisor) {
 void read_redis(const Value& value, RedisDraft& draft) {
     static constexpr Key<RedisDraft> keys[] = {
         {"url", read_url},
-        {"url_file", read_url_file},
-        {"tls", nullptr},
+        {"url_file", read_url_key_file},
+        {"tls", read_tls},
         {"prefix", read_prefix},
         {"connect_timeout", read_redis_deadline<&Redis::connect_timeout>},
         {"command_timeout", read_redis_deadline<&Redis::command_timeout>},
-        {"lease", nullptr},
-        {"sweep", nullptr},
-        {"economy", nullptr},
+        {"lease", read_interval<&RedisDraft::lease>},
+        {"sweep", read_interval<&RedisDraft::sweep>},
+        {"economy", [](const Value& v, RedisDraft& d) { keep(d.redis.economy, v.boolean()); }},
         {"wait", read_redis_time<&Redis::wait>},
         {"release_wait", read_redis_time<&Redis::release_wait>},
     };
@@ -221,15 +290,33 @@ void read_redis(const Value& value, RedisDraft& draft) {
         {"password", "url_file"},
         {"password_file", "url_file"},
         {"timeout", "command_timeout"},
+        {"sweep_interval", "sweep"},
+        {"ssl", "tls, with a URL that begins with rediss://"},
     };
     read_table<RedisDraft>(value, draft, keys, others);
+    Redis& redis = draft.redis;
+    if (redis.economy) {
+        redis.lease = 2 * redis.lease;
+        redis.sweep = 5 * redis.sweep;
+        redis.own_check = 5 * redis.own_check;
+    }
+    redis.lease = draft.lease.value_or(redis.lease);
+    redis.sweep = draft.sweep.value_or(redis.sweep);
+}
+
+Result<std::string> read_url_file(const std::string& path) {
+    auto text = file_text(path);
+    if (!text) return text.error().while_doing("redis.url_file " + path);
+    if (const auto why = wrong_redis_url(*text); !why.empty())
+        return Error{fmt::format("redis.url_file {}: {}", path, why)};
+    return text;
 }
 
 std::string wrong_redis_url(std::string_view url) {
     const auto why = wrong_url(url);
     if (why.empty()) return {};
     return fmt::format(
-        "the Redis URL {}; write redis://user:password@host:6379/0 or "
+        "the Redis URL {}; write redis://user:password@host:6379/0, rediss://… for TLS or "
         "unix:///path?db=0, with @ / : ? # % of a password as %40 %2F %3A %3F %23 %25",
         why);
 }

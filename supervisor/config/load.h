@@ -35,6 +35,10 @@ Loaded load_text(std::string_view text,
                  const std::string& filename,
                  const Environment& environment);
 
+// The URL in redis.url_file, checked; read again at each reconnect. Errors hold no piece of it
+// (I12).
+Result<std::string> read_url_file(const std::string& path);
+
 // What `run [--registry rq] [-n N] [--redis URL] [--restart P] -- CMD …` was asked for.
 struct CommandLine {
     std::vector<std::string> command;

@@ -109,6 +109,18 @@ std::string_view word(core::Orphans orphans) {
     return "";
 }
 
+std::string_view word(Tls::Verify verify) {
+    switch (verify) {
+        case Tls::Verify::full:
+            return "full";
+        case Tls::Verify::ca:
+            return "ca";
+        case Tls::Verify::none:
+            return "none";
+    }
+    return "";
+}
+
 std::string_view word(core::Condition condition) {
     switch (condition) {
         case core::Condition::started:
@@ -200,10 +212,26 @@ void Printer::print(const Supervisor& supervisor) {
 
 void Printer::print(const Redis& redis) {
     table("redis");
-    line("url", in_quotes(without_logins(redis.url)));
+    if (redis.url_file.empty())
+        line("url", in_quotes(without_logins(redis.url)));
+    else
+        line("url_file", in_quotes(redis.url_file));
+    if (redis.tls != Tls{}) {
+        std::vector<std::string> parts{
+            fmt::format("ca_file = {}", in_quotes(redis.tls.ca_file)),
+            fmt::format("verify = {}", in_quotes(word(redis.tls.verify)))};
+        if (!redis.tls.cert_file.empty())
+            parts.push_back(fmt::format("cert_file = {}", in_quotes(redis.tls.cert_file)));
+        if (!redis.tls.key_file.empty())
+            parts.push_back(fmt::format("key_file = {}", in_quotes(redis.tls.key_file)));
+        line("tls", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
+    }
     line("prefix", in_quotes(redis.prefix));
     line("connect_timeout", time(redis.connect_timeout));
     line("command_timeout", time(redis.command_timeout));
+    line("economy", redis.economy ? "true" : "false");
+    line("lease", time(redis.lease));
+    line("sweep", time(redis.sweep));
     line("wait", time(redis.wait));
     line("release_wait", time(redis.release_wait));
 }

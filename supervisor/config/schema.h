@@ -2,6 +2,7 @@
 // What load.cc puts together: the readers of the file's tables, and what is checked over all of
 // them.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,6 +50,8 @@ void complete_job_system(ProgramDraft& draft, Reading& reading);
 
 struct RedisDraft {
     Redis redis;
+    std::optional<Duration> lease;  // as the file has them; else by `economy`
+    std::optional<Duration> sweep;
     bool has_url = false;
     Position url_at;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "config/load.h"
 
 namespace muster::daemon {
 
@@ -36,7 +37,29 @@ const char* verdict_text(registry::Released::Verdict verdict) {
     return "?";
 }
 
+// A secret that was changed is read when the connection is made anew: the file is small and local.
+Result<redis::Url> url_in(const std::string& file) {
+    auto text = config::read_url_file(file);
+    if (!text) return text.error();
+    return redis::parse_url(*text);
+}
+
 }  // namespace
+
+redis::ClientOptions Registrar::client_options(redis::Url url, const config::Redis& settings) {
+    redis::ClientOptions options;
+    options.url = std::move(url);
+    options.connect_timeout = settings.connect_timeout;
+    options.command_timeout = settings.command_timeout;
+    options.dataset_key = settings.prefix + ":dataset";
+    if (!settings.url_file.empty())
+        options.read_url = [file = settings.url_file] { return url_in(file); };
+    options.refused = [this](const std::string& command, const Error& why) {
+        log_.warn("redis-refuses",
+                  {{"command", command}, {"reason", why.message()}, {"hint", why.hint()}});
+    };
+    return options;
+}
 
 Registrar::Registrar(loop::Loop& loop,
                      Log& log,
@@ -48,7 +71,7 @@ Registrar::Registrar(loop::Loop& loop,
       log_(log),
       events_(std::move(events)),
       client_(loop,
-              {std::move(url), settings.connect_timeout, settings.command_timeout},
+              client_options(std::move(url), settings),
               [this](const redis::Client::State& state) { redis_changed(state); }),
       options_(std::move(options)),
       claims_(loop, client_, {options_.prefix, options_.owner}),
@@ -71,8 +94,11 @@ std::string Registrar::trouble() const {
 
 void Registrar::redis_changed(const redis::Client::State& state) {
     if (state.connected) {
-        log_.info("redis-connected",
-                  {{"url", shown_url()}, {"debts", std::to_string(debts_.count())}});
+        const redis::Session& session = client_.session();
+        log_.info("redis-connected", {{"url", shown_url()},
+                                      {"version", session.version},
+                                      {"dataset", session.is_new_dataset ? "new" : ""},
+                                      {"debts", std::to_string(debts_.count())}});
         debts_.pay_now();
         if (!sought_.empty()) look_timer_.arm(loop_.now());
     } else {

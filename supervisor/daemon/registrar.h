@@ -60,6 +60,7 @@ public:
     [[nodiscard]] std::string trouble() const;
 
 private:
+    redis::ClientOptions client_options(redis::Url url, const config::Redis& settings);
     void look();
     void looked(const Result<std::vector<registry::System::Found>>& result);
     registry::System& system(registry::RegistryKind kind);

@@ -7,16 +7,18 @@
 #include <iterator>
 #include <utility>
 
+#include "base/text.h"
 #include "redis/command.h"
+#include "redis/fault.h"
 
 namespace muster::redis {
 namespace {
 
-// Such a Redis answers, but not from the data that we must decide by.
-bool speaks_for_nobody(const Reply& reply) {
-    if (!reply.is_error()) return false;
-    return std::ranges::any_of(std::array{"LOADING ", "MASTERDOWN ", "READONLY "},
-                               [&](const char* kind) { return reply.text.starts_with(kind); });
+constexpr std::size_t most_refusals = 100;  // told of; a Redis may make them up
+
+std::string sentence(const Error& error) {
+    return error.hint().empty() ? error.message()
+                                : fmt::format("{} ({})", error.message(), error.hint());
 }
 
 }  // namespace
@@ -33,12 +35,19 @@ Client::Client(loop::Loop& loop, ClientOptions options, Changed changed)
 Client::~Client() = default;
 
 void Client::start() {
-    if (!connection_) connect();
+    if (connection_ || reconnect_at_) return;
+    reconnect_at_ = loop_.now();
+    arm_timer();
 }
 
 void Client::connect() {
     reconnect_at_.reset();
     timer_.disarm();
+    if (std::exchange(has_tried_, true) && options_.read_url) {
+        auto url = options_.read_url();
+        if (!url) return lost(url.error());
+        options_.url = std::move(*url);
+    }
     connection_ = std::make_unique<Connection>(
         loop_, resolver_, options_.url, options_.connect_timeout,
         Connection::Events{
@@ -50,8 +59,80 @@ void Client::connect() {
 
 void Client::became_ready() {
     connected_at_ = last_traffic_ = loop_.now();
+    if (!options_.dataset_key.empty()) return learn();
     arm_timer();
     change(true, {});
+}
+
+void Client::learn() {
+    learning_.emplace();
+    ask({"HELLO"}, [this](const Reply& reply) {
+        const auto greeting = read_hello(reply);
+        if (!greeting) return ask_role();
+        learning_->session.version = greeting->version;
+        take_role(greeting->is_master);
+    });
+    ask({"INFO", "server"}, [this](const Reply& reply) {
+        Session& session = learning_->session;
+        session.run_id = info_value(reply.text, "run_id");
+        if (session.version.empty()) session.version = info_value(reply.text, "redis_version");
+    });
+    const std::string id = random_text(16);
+    ask(dataset_question(options_.dataset_key, id),
+        [this, id](const Reply& reply) { learning_->dataset = read_dataset(reply, id); });
+}
+
+// Held by this client alone, so `this` lives whenever it is called; an Error comes only after the
+// connection is lost, and then nothing is learned any more.
+void Client::ask(std::vector<std::string> argv, std::function<void(const Reply&)> answer) {
+    ++learning_->open;
+    send(std::move(argv), [this, answer = std::move(answer)](const Result<Reply>& reply) {
+        if (!reply || !learning_) return;
+        const std::weak_ptr<bool> alive = alive_;
+        answer(*reply);
+        if (!alive.expired() && learning_ && --learning_->open == 0) learned();
+    });
+}
+
+// Before Redis 6, and where HELLO is refused. Where all three are, a replica shows itself by
+// refusing the marker.
+void Client::ask_role() {
+    ask({"ROLE"}, [this](const Reply& reply) {
+        if (const auto role = read_role(reply)) return take_role(role);
+        ask({"INFO", "replication"},
+            [this](const Reply& info) { take_role(read_info_replication(info)); });
+    });
+}
+
+void Client::take_role(std::optional<bool> is_master) {
+    if (is_master.value_or(true)) return;
+    lost(fault_error(options_.url.shown, "READONLY it says of itself that it is a replica"));
+}
+
+void Client::learned() {
+    auto fresh = std::move(*learning_);
+    learning_.reset();
+    session_ = judged(std::move(fresh.session), fresh.dataset,
+                      has_session_ ? std::optional{session_} : std::nullopt, loop_.now());
+    has_session_ = true;
+    arm_timer();
+    change(true, {});
+}
+
+bool Client::may_decide(Duration lease) const {
+    return state_.connected && has_session_ && session_.is_master &&
+           loop_.now() - session_.steady_since >= lease;
+}
+
+void Client::look_at_dataset(Duration lease, std::function<void(Result<bool>)> done) {
+    const std::string id = random_text(16);
+    // Held by this client alone: `this` lives whenever it is called.
+    command(dataset_question(options_.dataset_key, id),
+            [this, id, lease, done = std::move(done)](const Result<Reply>& reply) {
+                if (!reply) return done(reply.error());
+                session_ = judged(session_, read_dataset(*reply, id), session_, loop_.now());
+                done(may_decide(lease));
+            });
 }
 
 void Client::change(bool connected, std::string why) {
@@ -66,15 +147,14 @@ void Client::lost(const Error& error) {
     const TimePoint now = loop_.now();
     if (state_.connected && now - connected_at_ >= proven_after) failures_ = 0;
     connection_.reset();
+    learning_.reset();
     unsent_.clear();
     known_scripts_.clear();
     for (auto& waiting : waiting_) refuse(std::move(waiting.answer), error);
     waiting_.clear();
     reconnect_at_ = now + next_pause();
     arm_timer();
-    std::string why = error.message();
-    if (!error.hint().empty()) why += fmt::format(" ({})", error.hint());
-    change(false, std::move(why));
+    change(false, sentence(error));
 }
 
 Duration Client::next_pause() {
@@ -94,8 +174,13 @@ void Client::command(std::vector<std::string> argv, Answer answer) {
         refuse(std::move(answer), Error{"too many Redis commands wait for an answer"});
         return;
     }
+    send(std::move(argv), std::move(answer));
+}
+
+void Client::send(std::vector<std::string> argv, Answer answer) {
     unsent_ += formatted(argv);
-    waiting_.push_back({loop_.now() + options_.command_timeout, std::move(answer)});
+    waiting_.push_back(
+        {loop_.now() + options_.command_timeout, std::move(argv.front()), std::move(answer)});
     soon_.arm();
     if (waiting_.size() == 1) arm_timer();
 }
@@ -134,13 +219,27 @@ void Client::received(Reply reply) {
         lost(Error{fmt::format("{}: an answer that nobody asked for", options_.url.shown)});
         return;
     }
+    Fault fault = Fault::none;
+    if (reply.is_error()) {
+        reply.text = without_secrets(std::move(reply.text), options_.url);
+        fault = classify(reply.text);
+    }
+    // Its own command is answered like all that wait: with the Error.
+    if (is_away(fault)) return lost(fault_error(options_.url.shown, reply.text));
+    const std::string command = std::move(waiting_.front().command);
     const Answer answer = std::move(waiting_.front().answer);
     waiting_.pop_front();
     arm_timer();
-    if (speaks_for_nobody(reply))
-        answer(Error{"Redis cannot answer now: " + reply.text});
-    else
-        answer(std::move(reply));
+    const std::weak_ptr<bool> alive = alive_;
+    if (fault == Fault::refused) note_refusal(command, reply.text);
+    if (!alive.expired()) answer(std::move(reply));
+}
+
+// A refused script says in its text which one it is.
+void Client::note_refusal(const std::string& command, const std::string& text) {
+    if (refusals_.size() >= most_refusals || !refusals_.insert(command + ' ' + text).second) return;
+    const auto refused = options_.refused;
+    if (refused) refused(command, fault_error(options_.url.shown, text));
 }
 
 void Client::refuse(Answer answer, Error error) {

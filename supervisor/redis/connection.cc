@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "redis/command.h"
+#include "redis/fault.h"
 
 namespace muster::redis {
 namespace {
@@ -14,16 +15,6 @@ bool is_numeric(const std::string& host) {
     in6_addr address{};
     return inet_pton(AF_INET, host.c_str(), &address) == 1 ||
            inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
-
-// What a peer says goes to the log: short, and without the password, should it repeat it to us.
-std::string quotable(std::string text, const std::string& password) {
-    if (!password.empty()) {
-        for (auto at = text.find(password); at != std::string::npos; at = text.find(password, at))
-            text.replace(at, password.size(), "***"), at += 3;
-    }
-    if (text.size() > 200) text.resize(200);
-    return text;
 }
 
 }  // namespace
@@ -114,16 +105,15 @@ void Connection::greet() {
 }
 
 Error Connection::refused(const std::string& command, const std::string& text) const {
-    const std::string why = quotable(text, url_.password);
-    if (command == "AUTH") {
-        return Error{fmt::format("{}: Redis refuses the password: {}", url_.shown, why),
-                     "correct user and password in the Redis URL"};
-    }
-    if (text.starts_with("NOAUTH")) {
-        return Error{fmt::format("{}: Redis wants a password: {}", url_.shown, why),
-                     "put it into the Redis URL: redis://:password@host"};
-    }
-    return Error{fmt::format("{}: {} was refused: {}", url_.shown, command, why)};
+    const std::string why = without_secrets(text, url_).substr(0, 200);
+    std::string what = url_.shown;
+    if (text.starts_with("NOAUTH"))
+        what += ": Redis wants a password";
+    else if (command == "AUTH" && classify(text) != Fault::later)
+        what += ": Redis refuses the password";
+    else
+        what += fmt::format(": {} was refused", command);
+    return fault_error(what, why);
 }
 
 void Connection::greeted(const Reply& reply) {

@@ -128,7 +128,18 @@ std::optional<Error> read_socket(std::string_view authority, std::string_view pa
     return std::nullopt;
 }
 
+void mask(std::string& text, const std::string& secret) {
+    if (secret.empty()) return;
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at))
+        text.replace(at, secret.size(), "***"), at += 3;
+}
+
 }  // namespace
+
+std::string without_secrets(std::string text, const Url& url) {
+    mask(text, url.password);
+    return text;
+}
 
 Result<Url> parse_url(std::string_view text) {
     if (text.size() > 4096) return wrong("is longer than 4096 characters");

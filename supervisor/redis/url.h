@@ -24,4 +24,7 @@ struct Url {
 // Errors never repeat the secret.
 Result<Url> parse_url(std::string_view text);
 
+// What a peer says may repeat the password to us; it goes to the log without it.
+std::string without_secrets(std::string text, const Url& url);
+
 }  // namespace muster::redis

@@ -93,7 +93,7 @@ TEST_CASE("a registry's Redis comes from the file, else from the environment") {
     CHECK(has(complaint(worker), "m.toml:1:10: program.w: a registry needs a Redis"));
     CHECK(has(complaint(worker, {{"REDIS_URL", ""}}), "a registry needs a Redis"));
     CHECK(complaint(worker, {{"REDIS_URL", "http://x"}})
-              .starts_with("$REDIS_URL: the Redis URL does not begin with redis:// or unix://"));
+              .starts_with("$REDIS_URL: the Redis URL does not begin with redis://, "));
 }
 
 TEST_CASE("a REDIS_URL is none of our business while no program has a registry") {
@@ -103,7 +103,15 @@ TEST_CASE("a REDIS_URL is none of our business while no program has a registry")
 TEST_CASE("a Redis URL may stand in a file of its own") {
     const Folder folder;
     const auto path = folder.write("url", "redis://:secret@h\n");
-    CHECK(loaded("[redis]\nurl_file = \"" + path + "\"").redis->url == "redis://:secret@h");
+    const auto redis = loaded("[redis]\nurl_file = \"" + path + "\"").redis;
+    CHECK(redis->url == "redis://:secret@h");
+    CHECK(redis->url_file == path);
+    CHECK(*config::read_url_file(path) == "redis://:secret@h");
+    CHECK(config::read_url_file("/none").error().message() ==
+          "redis.url_file /none: cannot be read: No such file or directory");
+    const auto bad = folder.write("bad", "hunter2");
+    CHECK(has(config::read_url_file(bad).error().message(), "the Redis URL has no scheme"));
+    CHECK_FALSE(has(config::read_url_file(bad).error().message(), "hunter2"));
     CHECK(has(complaint("[redis]\nurl_file = \"" + folder.path() + "/none\""),
               "m.toml:2:12: redis.url_file: cannot be read: No such file or directory"));
     CHECK(has(complaint("[redis]\nurl_file = \"" + folder.write("e", "") + "\""), "is empty"));
@@ -111,19 +119,57 @@ TEST_CASE("a Redis URL may stand in a file of its own") {
     CHECK(two == "m.toml:3:1: redis.url_file: there is a url too; write one of them");
 }
 
+TEST_CASE("TLS is as the table says, and says nothing where it says nothing") {
+    const Folder folder;
+    const auto ca = folder.write("ca.pem", "x");
+    const auto url = std::string("[redis]\nurl = \"redis://h\"\n");
+    CHECK(loaded(url).redis->tls == config::Tls{});
+    CHECK(loaded(url + "tls = { ca_file = \"\", verify = \"full\" }").redis->tls == config::Tls{});
+    const auto config =
+        loaded(url + "tls = { ca_file = \"" + ca + "\", verify = \"ca\", cert_file = \"" + ca +
+               "\", key_file = \"" + ca + "\" }");
+    const config::Tls& tls = config.redis->tls;
+    CHECK(tls.ca_file == ca);
+    CHECK(tls.verify == config::Tls::Verify::ca);
+    CHECK(tls.cert_file == ca);
+    CHECK(tls.key_file == ca);
+    CHECK(has(config::printed(config), "verify = \"ca\""));
+    CHECK(loaded(config::printed(config)).redis->tls == tls);
+}
+
+TEST_CASE("economy stretches what the file does not say") {
+    const auto redis = [](const std::string& lines) {
+        return *loaded("[redis]\nurl = \"redis://h\"\n" + lines).redis;
+    };
+    CHECK(redis("").lease == 90s);
+    CHECK(redis("").lease_renewal() == 30s);
+    CHECK(redis("").sweep == 120s);
+    CHECK(redis("").own_check == 60s);
+    CHECK(redis("economy = true").lease == 180s);
+    CHECK(redis("economy = true").sweep == 600s);
+    CHECK(redis("economy = true").own_check == 300s);
+    CHECK(redis("lease = \"30s\"\neconomy = true").lease == 30s);
+    CHECK(redis("economy = true\nsweep = \"1m\"").sweep == 60s);
+    CHECK(redis("economy = false\nsweep = 5").sweep == 5s);
+}
+
 TEST_CASE("I12: a wrong Redis URL is told without a piece of it") {
     for (const char* url :
-         {"", "h0st:1", "http://hunter2@h", "rediss://:hunter2@h", "redis+sentinel://:hunter2@h",
-          "redis://:hunter2@h:0", "redis://:hunter2@h:hunter2", "redis://h/hunter2",
-          "redis://:%hunter2@h", "unix://hunter2@", "unix://hunter2/x", "redis://[hunter2",
-          "redis://[::1]hunter2"}) {
+         {"", "h0st:1", "http://hunter2@h", "rediss://:hunter2@h:0", "redis+sentinel://:hunter2@h",
+          "redis+sentinel://:hunter2@h,/s", "redis+sentinel://:hunter2@/s/0",
+          "redis+sentinel://:hunter2@a:1,b:0/s", "redis+sentinel://:hunter2@a/s/x",
+          "redis+sentinel://:hunter2@a//0", "redis://:hunter2@h:0", "redis://:hunter2@h:hunter2",
+          "redis://h/hunter2", "redis://:%hunter2@h", "unix://hunter2@", "unix://hunter2/x",
+          "redis://[hunter2", "redis://[::1]hunter2"}) {
         const auto text = complaint(std::string("[redis]\nurl = \"") + url + "\"");
         CHECK_MESSAGE(text.starts_with("m.toml:2:7: redis.url: the Redis URL "),
                       url << ": " << text);
         CHECK_MESSAGE(!has(text, "hunter2"), text);
     }
-    for (const char* url : {"redis://h", "redis://", "redis://:p@h:1/2", "redis://p@[::1]:1",
-                            "unix:///x?db=1", "unix://u:p@/run/redis.sock", "redis://u:p%40@h"})
+    for (const char* url :
+         {"redis://h", "redis://", "redis://:p@h:1/2", "redis://p@[::1]:1", "unix:///x?db=1",
+          "unix://u:p@/run/redis.sock", "redis://u:p%40@h",
+          "redis+sentinel://u:p@a:1,b,[::1]:2/s/3?sentinel_password=x", "redis+sentinel://a/s"})
         CHECK_MESSAGE(complaint(std::string("[redis]\nurl = \"") + url + "\"").empty(), url);
     const auto unquoted = complaint("[redis]\nurl = redis://:hunter2@h");
     CHECK(unquoted.starts_with("m.toml:2:7: "));
@@ -153,14 +199,11 @@ TEST_CASE("every error is shown, in the file's order, with its place") {
             "m.toml:11:1: redis.urll: unknown key; did you mean url?"});
 }
 
-TEST_CASE("what does not act in this version is refused in supervisor and redis, too") {
+TEST_CASE("what does not act in this version is refused in supervisor, too") {
     for (const char* line : {"http = \"127.0.0.1:1\"", "http_token_file = \"x\"", "include = []"})
         CHECK_MESSAGE(
             has(complaint(std::string("[supervisor]\n") + line), "not supported in this version"),
             line);
-    for (const char* line : {"tls = {}", "lease = 1", "sweep = 1", "economy = true"})
-        CHECK_MESSAGE(
-            has(complaint(std::string("[redis]\n") + line), "not supported in this version"), line);
     CHECK(complaint("[group.x]\nprograms = []") ==
           "m.toml:1:2: group: not supported in this version");
 }
@@ -173,8 +216,11 @@ TEST_CASE("a value that is none is refused in supervisor and redis") {
         CHECK_MESSAGE(complaint(std::string("[supervisor]\n") + line).starts_with("m.toml:2:"),
                       line);
     for (const char* line :
-         {"prefix = \"\"", "prefix = \"a b\"", "connect_timeout = 0", "command_timeout = \"0s\"",
-          "wait = -1", "release_wait = \"x\"", "url = 5", "url_file = 5", "port = 6379"})
+         {"tls = 5", "tls = { verify = \"maybe\" }", "tls = { ca_file = \"/none\" }",
+          "tls = { key_file = \"/dev/null\" }", "tls = { ca = \"x\" }", "lease = 0",
+          "sweep = \"10ms\"", "economy = 1", "prefix = \"\"", "prefix = \"a b\"",
+          "connect_timeout = 0", "command_timeout = \"0s\"", "wait = -1", "release_wait = \"x\"",
+          "url = 5", "url_file = 5", "port = 6379"})
         CHECK_MESSAGE(complaint(std::string("[redis]\n") + line).starts_with("m.toml:2:"), line);
     CHECK(has(complaint("[supervisor]\ncontrol = \"/" + std::string(120, 'x') + "\""), "(107)"));
     CHECK(complaint("supervisor = 5") ==

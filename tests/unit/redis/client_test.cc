@@ -276,7 +276,7 @@ TEST_CASE("a Redis that greets and then breaks is not met in a hot loop") {
     CHECK(rig.connections <= 11);
 }
 
-TEST_CASE("LOADING, MASTERDOWN and READONLY answers are errors, not answers") {
+TEST_CASE("LOADING, MASTERDOWN and READONLY are errors, not answers, and Redis is away") {
     for (const char* text :
          {"-LOADING Redis is loading\r\n", "-MASTERDOWN Link\r\n", "-READONLY You\r\n"}) {
         Rig rig(Url{});
@@ -287,7 +287,8 @@ TEST_CASE("LOADING, MASTERDOWN and READONLY answers are errors, not answers") {
         server.answer = text;
         const auto answer = rig.ask({"SET", "a", "b"});
         REQUIRE_FALSE(answer);
-        CHECK(rig.client->is_connected());
+        CHECK_FALSE(rig.client->is_connected());
+        CHECK(rig.why().find(std::string(text).substr(1, 6)) != std::string::npos);
     }
 }
 
@@ -364,4 +365,172 @@ TEST_CASE("a client may be destroyed inside an answer, a refusal and a change of
         client->start();
         CHECK(run_until(loop, [&] { return client == nullptr; }));
     }
+}
+
+namespace {
+
+ClientOptions with_marker(const Url& url) {
+    return {.url = url, .command_timeout = 1s, .dataset_key = "m:dataset"};
+}
+
+struct MarkerRig {
+    explicit MarkerRig(ClientOptions options)
+        : client(loop, std::move(options), [this](const Client::State& state) {
+              if (!state.connected) why = state.why;
+          }) {
+        client.start();
+    }
+    bool connects() {
+        return run_until(loop, [this] { return client.is_connected(); });
+    }
+    bool goes_away() {
+        return run_until(loop, [this] { return !client.is_connected() && !why.empty(); });
+    }
+    bool may_decide(Duration lease) {
+        std::optional<bool> may;
+        client.look_at_dataset(lease, [&](Result<bool> result) { may = result && *result; });
+        REQUIRE(run_until(loop, [&] { return may.has_value(); }));
+        return *may;
+    }
+    loop::Loop loop;
+    std::string why;
+    Client client;
+};
+
+}  // namespace
+
+TEST_CASE("a connection learns who answers, and from which data") {
+    RedisServer server;
+    MarkerRig first(with_marker(server.url()));
+    REQUIRE(first.connects());
+    const auto session = first.client.session();
+    CHECK(session.is_master);
+    CHECK(session.run_id.size() == 40);
+    CHECK_FALSE(session.version.empty());
+    CHECK(session.is_new_dataset);
+    CHECK(server.text({"HGET", "m:dataset", "id"}) == session.dataset);
+    CHECK_FALSE(first.client.may_decide(1h));  // it may just have been emptied
+    CHECK(first.client.may_decide(0s));
+    server.ask({"HINCRBY", "m:dataset", "made_at", "-7200000"});
+    MarkerRig second(with_marker(server.url()));
+    REQUIRE(second.connects());
+    CHECK(second.client.session().dataset == session.dataset);
+    CHECK_FALSE(second.client.session().is_new_dataset);
+    CHECK(second.client.may_decide(1h));
+    CHECK_FALSE(second.client.may_decide(3h));
+}
+
+TEST_CASE("data that was emptied is noticed, also under a connection that stays") {
+    RedisServer server;
+    MarkerRig rig(with_marker(server.url()));
+    REQUIRE(rig.connects());
+    server.ask({"HINCRBY", "m:dataset", "made_at", "-7200000"});
+    {
+        MarkerRig settled(with_marker(server.url()));
+        REQUIRE(settled.connects());
+        CHECK(settled.may_decide(1h));
+        server.ask({"FLUSHALL"});
+        CHECK(settled.client.may_decide(1h));  // not looked yet
+        CHECK_FALSE(settled.may_decide(1h));
+        CHECK_FALSE(settled.client.may_decide(1h));
+        CHECK(settled.client.session().is_new_dataset);
+    }
+    const std::string before = rig.client.session().dataset;
+    server.stop();
+    REQUIRE(rig.goes_away());
+    server.start();
+    REQUIRE(rig.connects());
+    CHECK(rig.client.session().is_new_dataset);
+    CHECK(rig.client.session().dataset != before);
+    CHECK_FALSE(rig.client.may_decide(1h));
+}
+
+TEST_CASE("another server with the old data decides nothing within the first lease") {
+    RedisServer server;
+    MarkerRig rig(with_marker(server.url()));
+    REQUIRE(rig.connects());
+    const std::string id = server.text({"HGET", "m:dataset", "id"});
+    server.stop();
+    REQUIRE(rig.goes_away());
+    server.start();
+    server.ask({"HSET", "m:dataset", "id", id, "made_at", "1000"});
+    REQUIRE(rig.connects());
+    CHECK(rig.client.session().dataset == id);
+    CHECK_FALSE(rig.client.session().is_new_dataset);
+    CHECK_FALSE(rig.client.may_decide(1h));
+}
+
+TEST_CASE("a replica is away: nothing is decided from it") {
+    RedisServer master({"--port", "0"});
+    RedisServer replica({"--replicaof", "127.0.0.1", "1"});  // a master that is not there
+    MarkerRig rig(with_marker(replica.url()));
+    REQUIRE(rig.goes_away());
+    CHECK(rig.why.find("replica") != std::string::npos);
+    CHECK(rig.why.find("redis+sentinel://") != std::string::npos);
+    replica.ask({"REPLICAOF", "NO", "ONE"});
+    REQUIRE(rig.connects());
+    replica.ask({"REPLICAOF", "127.0.0.1", "1"});
+    std::optional<bool> has_failed;
+    rig.client.command({"SET", "a", "b"},
+                       [&](const Result<Reply>& reply) { has_failed = !reply.ok(); });
+    REQUIRE(run_until(rig.loop, [&] { return has_failed.has_value(); }));
+    CHECK(*has_failed);
+    CHECK_FALSE(rig.client.is_connected());
+}
+
+TEST_CASE("a Redis that takes no writes is away until it does") {
+    RedisServer server;
+    server.ask({"CONFIG", "SET", "maxmemory", "1"});
+    MarkerRig rig(with_marker(server.url()));
+    REQUIRE(rig.goes_away());
+    CHECK(rig.why.find("OOM") != std::string::npos);
+    CHECK(rig.why.find("maxmemory") != std::string::npos);
+    server.ask({"CONFIG", "SET", "maxmemory", "0"});
+    CHECK(rig.connects());
+}
+
+TEST_CASE("a user who may not ask who answers is served all the same, and told once") {
+    RedisServer server;
+    server.ask({"ACL", "SETUSER", "joe", "on", ">pw", "~*", "+@all", "-info", "-eval", "-role"});
+    auto options = with_marker(server.url());
+    options.url.username = "joe";
+    options.url.password = "pw";
+    std::vector<std::string> refused;
+    options.refused = [&](const std::string& command, const Error& why) {
+        refused.push_back(command + "|" + why.message() + "|" + why.hint());
+    };
+    MarkerRig rig(std::move(options));
+    REQUIRE(rig.connects());
+    CHECK(rig.client.session().is_master);
+    CHECK(rig.client.session().run_id.empty());
+    CHECK(rig.client.session().dataset.empty());
+    REQUIRE(refused.size() == 2);
+    CHECK(refused[0].starts_with("INFO|"));
+    CHECK(refused[0].find("NOPERM") != std::string::npos);
+    CHECK(refused[0].find("muster check --connect") != std::string::npos);
+    CHECK(refused[1].starts_with("EVAL|"));
+    CHECK_FALSE(rig.may_decide(1h));  // refused again, and not told again
+    CHECK(refused.size() == 2);
+}
+
+TEST_CASE("a new connection reads the URL anew, so that a password may change") {
+    RedisServer server({"--requirepass", "old"});
+    auto options = with_marker(server.url());
+    options.url.password = "old";
+    std::string password = "old";
+    options.read_url = [&]() -> Result<Url> {
+        if (password.empty()) return Error{"url_file: cannot be read"};
+        Url url = server.url();
+        url.password = password;
+        return url;
+    };
+    MarkerRig rig(std::move(options));
+    REQUIRE(rig.connects());
+    password.clear();
+    server.ask({"AUTH", "old"});
+    server.ask({"CONFIG", "SET", "requirepass", "new"});
+    server.ask({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+    REQUIRE(run_until(rig.loop, [&] { return rig.why == "url_file: cannot be read"; }));
+    password = "new";
+    REQUIRE(rig.connects());
 }
