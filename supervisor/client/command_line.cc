@@ -79,7 +79,6 @@ std::size_t find_verb(const std::vector<std::string>& arguments) {
 }
 
 struct LaterFlags {
-    bool connect = false;
     bool watch = false;
 };
 
@@ -116,7 +115,7 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
         case Verb::check:
             config();
             app.add_flag("--print", line.prints, "prints what is in effect, secrets masked");
-            app.add_flag("--connect", later.connect)->group("");
+            app.add_flag("--connect", line.connects, "tries the way to Redis, TLS and permissions");
             return;
         case Verb::status:
             selectors(false);
@@ -155,7 +154,6 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
 
 // What CLI11 cannot know; "" = all is well.
 std::string complaint(CommandLine& line, const LaterFlags& later) {
-    if (later.connect) return "--connect is not supported in this version";
     if (later.watch) return "--watch is not supported in this version";
     if (line.verb == Verb::signal) {
         line.signal = signal_by_name(line.signal_name);

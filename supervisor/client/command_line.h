@@ -34,6 +34,7 @@ struct CommandLine {
     bool json = false;
     bool waits = true;
     bool prints = false;
+    bool connects = false;
     bool follows = false;    // logs
     bool is_stderr = false;  // logs
     std::size_t lines = 100;

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "client/connect_check.h"
 #include "config/import.h"
 #include "config/load.h"
 #include "config/print.h"
@@ -43,6 +44,12 @@ Printed check(const CommandLine& line) {
     }
     const auto& config = std::get<config::Config>(loaded);
     result.out = line.prints ? config::printed(config) : fmt::format("{}: ok\n", *path);
+    if (line.connects) {
+        const Printed connection = connect_check(config);
+        result.status = connection.status;
+        result.out += (line.prints ? "\n" : "") + connection.out;
+        result.err += connection.err;
+    }
     return result;
 }
 

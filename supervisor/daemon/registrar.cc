@@ -37,6 +37,14 @@ const char* verdict_text(registry::Released::Verdict verdict) {
     return "?";
 }
 
+redis::TlsSettings redis_tls(const config::Tls& tls) {
+    using Verify = redis::TlsSettings::Verify;
+    Verify verify = Verify::full;
+    if (tls.verify == config::Tls::Verify::ca) verify = Verify::ca;
+    if (tls.verify == config::Tls::Verify::none) verify = Verify::none;
+    return {tls.ca_file, verify, tls.cert_file, tls.key_file};
+}
+
 // A secret that was changed is read when the connection is made anew: the file is small and local.
 Result<redis::Url> url_in(const std::string& file) {
     auto text = config::read_url_file(file);
@@ -47,10 +55,12 @@ Result<redis::Url> url_in(const std::string& file) {
 }  // namespace
 
 redis::ClientOptions Registrar::client_options(redis::Url url, const config::Redis& settings) {
+    is_unverified_ = url.is_tls && settings.tls.verify == config::Tls::Verify::none;
     redis::ClientOptions options;
     options.url = std::move(url);
     options.connect_timeout = settings.connect_timeout;
     options.command_timeout = settings.command_timeout;
+    options.tls = redis_tls(settings.tls);
     options.dataset_key = settings.prefix + ":dataset";
     if (!settings.url_file.empty())
         options.read_url = [file = settings.url_file] { return url_in(file); };
@@ -92,8 +102,17 @@ std::string Registrar::trouble() const {
     return debts_.count() > 0 ? debts_.last_error() : std::string{};
 }
 
+void Registrar::warn_of_unverified() {
+    if (!std::exchange(is_unverified_, false)) return;
+    log_.warn("redis-not-verified",
+              {{"url", shown_url()},
+               {"reason", "redis.tls verify is \"none\": whoever answers may be an impostor"},
+               {"hint", "name the server's CA in redis.tls: ca_file"}});
+}
+
 void Registrar::redis_changed(const redis::Client::State& state) {
     if (state.connected) {
+        warn_of_unverified();
         const redis::Session& session = client_.session();
         log_.info("redis-connected", {{"url", shown_url()},
                                       {"version", session.version},

@@ -64,12 +64,14 @@ private:
     void look();
     void looked(const Result<std::vector<registry::System::Found>>& result);
     registry::System& system(registry::RegistryKind kind);
+    void warn_of_unverified();
     void redis_changed(const redis::Client::State& state);
     void paid(const registry::Release& release, const registry::Released& released);
 
     loop::Loop& loop_;
     Log& log_;
     RegistrarEvents events_;
+    bool is_unverified_ = false;  // TLS without proof of whom we talk to: to be told once
     redis::Client client_;
     registry::SystemOptions options_;
     std::map<registry::RegistryKind, std::unique_ptr<registry::System>> systems_;  // as needed

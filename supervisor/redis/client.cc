@@ -35,7 +35,7 @@ Client::Client(loop::Loop& loop, ClientOptions options, Changed changed)
 Client::~Client() = default;
 
 void Client::start() {
-    if (connection_ || reconnect_at_) return;
+    if (connection_ || sentinel_ || reconnect_at_) return;
     reconnect_at_ = loop_.now();
     arm_timer();
 }
@@ -48,18 +48,44 @@ void Client::connect() {
         if (!url) return lost(url.error());
         options_.url = std::move(*url);
     }
+    if (options_.url.sentinels.empty())
+        connect_to(options_.url);
+    else
+        find_master();
+}
+
+void Client::find_master() {
+    sentinel_ = std::make_unique<Sentinel>(
+        loop_, resolver_, ConnectionOptions{options_.url, options_.connect_timeout, options_.tls},
+        first_sentinel_, [this](Result<Sentinel::Answer> answer) {
+            const auto asked = std::move(sentinel_);  // ends after this
+            if (!answer) return lost(answer.error());
+            first_sentinel_ = answer->told_by;
+            Url url = options_.url;
+            url.host = answer->master.host;
+            url.port = answer->master.port;
+            url.shown += fmt::format(" (master {}:{})", url.host, url.port);
+            if (options_.progress)
+                options_.progress(
+                    fmt::format("the master of {} is {}:{}", url.service, url.host, url.port));
+            connect_to(url);
+        });
+}
+
+void Client::connect_to(const Url& url) {
     connection_ = std::make_unique<Connection>(
-        loop_, resolver_, options_.url, options_.connect_timeout,
+        loop_, resolver_, ConnectionOptions{url, options_.connect_timeout, options_.tls},
         Connection::Events{
             .ready = [this] { became_ready(); },
             .reply = [this](Reply reply) { received(std::move(reply)); },
             .closed = [this](const Error& error) { lost(error); },
+            .progress = options_.progress,
         });
 }
 
 void Client::became_ready() {
     connected_at_ = last_traffic_ = loop_.now();
-    if (!options_.dataset_key.empty()) return learn();
+    if (!options_.dataset_key.empty() || options_.asks_role) return learn();
     arm_timer();
     change(true, {});
 }
@@ -77,6 +103,7 @@ void Client::learn() {
         session.run_id = info_value(reply.text, "run_id");
         if (session.version.empty()) session.version = info_value(reply.text, "redis_version");
     });
+    if (options_.dataset_key.empty()) return;
     const std::string id = random_text(16);
     ask(dataset_question(options_.dataset_key, id),
         [this, id](const Reply& reply) { learning_->dataset = read_dataset(reply, id); });
@@ -106,7 +133,12 @@ void Client::ask_role() {
 
 void Client::take_role(std::optional<bool> is_master) {
     if (is_master.value_or(true)) return;
-    lost(fault_error(options_.url.shown, "READONLY it says of itself that it is a replica"));
+    if (options_.url.sentinels.empty()) {
+        lost(fault_error(options_.url.shown, "READONLY it says of itself that it is a replica"));
+    } else {
+        lost(Error{fmt::format("{}: whom the sentinels name is a replica", options_.url.shown),
+                   "a failover is under way; they are asked again"});
+    }
 }
 
 void Client::learned() {

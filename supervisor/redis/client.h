@@ -24,6 +24,7 @@
 #include "redis/connection.h"
 #include "redis/reply.h"
 #include "redis/script.h"
+#include "redis/sentinel.h"
 #include "redis/session.h"
 #include "redis/url.h"
 
@@ -34,12 +35,16 @@ struct ClientOptions {
     Duration connect_timeout = std::chrono::seconds{5};  // name lookup, connect, AUTH, SELECT, PING
     Duration command_timeout = std::chrono::seconds{3};
     std::size_t max_queue = 65'536;  // commands without an answer
-    // The marker of session.h. "": role and dataset are not asked for.
+    // The marker of session.h. "": not asked for, nor the role unless by asks_role.
     std::string dataset_key = {};
+    bool asks_role = false;
+    TlsSettings tls = {};
     // Asked before each connection but the first, so that a secret may change: url_file.
     std::function<Result<Url>()> read_url = {};
     // Told once for each command that this Redis refuses us: what it is, and a sentence.
     std::function<void(const std::string& command, const Error& why)> refused = {};
+    // Each step on the way to a connection, in words.
+    std::function<void(const std::string& step)> progress = {};
 };
 
 // Times of the way back: the first retry comes at once (first_retry), then a random pause of at
@@ -115,6 +120,8 @@ private:
     };
 
     void connect();
+    void find_master();
+    void connect_to(const Url& url);
     void became_ready();
     void send(std::vector<std::string> argv, Answer answer);
     void learn();
@@ -137,6 +144,8 @@ private:
     Changed changed_;
     State state_;
     loop::Resolver resolver_;
+    std::unique_ptr<Sentinel> sentinel_;  // asked before a connection is made
+    std::size_t first_sentinel_ = 0;      // the one that answered last
     std::unique_ptr<Connection> connection_;
     std::deque<Waiting> waiting_;  // sent, in the order of their answers
     std::optional<Learning> learning_;

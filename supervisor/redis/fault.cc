@@ -15,7 +15,7 @@ struct Row {
 };
 
 constexpr std::string_view password_hint =
-    "correct user and password in the Redis URL (redis.url or redis.url_file)";
+    "correct user and password in redis.url or redis.url_file";
 constexpr std::string_view cluster_hint =
     "this is a Redis Cluster; the registries of job systems live in one Redis, or behind Sentinel";
 

@@ -7,13 +7,19 @@
 #include <charconv>
 #include <optional>
 
+#include "base/text.h"
+
 namespace muster::redis {
 namespace {
+
+constexpr std::uint16_t sentinel_port = 26379;
+constexpr std::size_t most_sentinels = 16;
 
 // Messages name the part, never its text: any part of a mistyped URL may be the password.
 Error wrong(std::string_view why) {
     return Error{fmt::format("the Redis URL {}", why),
-                 "redis://user:password@host:6379/0 or unix:///path?db=0; inside a password write "
+                 "redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path?db=0; "
+                 "inside a password write "
                  "@ / : ? # % as %40 %2F %3A %3F %23 %25"};
 }
 
@@ -72,6 +78,10 @@ std::optional<Error> read_query(std::string_view query, Url& url) {
             url.password = *value;
         } else if (key == "username") {
             url.username = *value;
+        } else if (key == "sentinel_password" && !url.sentinels.empty()) {
+            url.sentinel_password = *value;
+        } else if (key == "sentinel_username" && !url.sentinels.empty()) {
+            url.sentinel_username = *value;
         } else {
             return wrong("has a query key other than db, username and password");
         }
@@ -79,25 +89,53 @@ std::optional<Error> read_query(std::string_view query, Url& url) {
     return std::nullopt;
 }
 
-std::optional<Error> read_address(std::string_view text, Url& url) {
+std::optional<Error> read_address(std::string_view text, std::string& host, std::uint16_t& port) {
     if (!text.empty() && text.front() == '[') {  // [::1]:6379
         const auto close = text.find(']');
         if (close == std::string_view::npos) return wrong("has a [ without a ]");
-        url.host = text.substr(1, close - 1);
+        host = text.substr(1, close - 1);
         text.remove_prefix(close + 1);
         if (!text.empty() && text.front() != ':') return wrong("has something after the ]");
     } else {
         const auto colon = std::min(text.find(':'), text.size());
-        url.host = text.substr(0, colon);
+        host = text.substr(0, colon);
         text.remove_prefix(colon);
     }
-    if (url.host.empty()) url.host = "localhost";
     if (text.size() > 1) {
-        const auto port = number<std::uint16_t>(text.substr(1));
-        if (!port || *port == 0) return wrong("has a port that is not a number from 1 to 65535");
-        url.port = *port;
+        const auto read = number<std::uint16_t>(text.substr(1));
+        if (!read || *read == 0) return wrong("has a port that is not a number from 1 to 65535");
+        port = *read;
     }
     return std::nullopt;
+}
+
+std::optional<Error> read_tcp(std::string_view authority, Url& url) {
+    auto error = read_address(authority, url.host, url.port);
+    if (url.host.empty()) url.host = "localhost";
+    return error;
+}
+
+std::optional<Error> read_sentinels(std::string_view authority, std::string_view path, Url& url) {
+    for (const std::string& one : split(authority, ',')) {
+        Address sentinel{.host = {}, .port = sentinel_port};
+        if (auto error = read_address(one, sentinel.host, sentinel.port)) return error;
+        if (sentinel.host.empty()) return wrong("names no host of a sentinel");
+        url.sentinels.push_back(std::move(sentinel));
+    }
+    if (url.sentinels.size() > most_sentinels) return wrong("names more than 16 sentinels");
+    path.remove_prefix(std::min<std::size_t>(1, path.size()));
+    const auto slash = std::min(path.find('/'), path.size());
+    const auto service = decoded(path.substr(0, slash));
+    if (!service || service->empty()) {
+        return wrong("names no service: redis+sentinel://host:26379/SERVICE/0");
+    }
+    url.service = *service;
+    return std::nullopt;
+}
+
+std::string host_text(const std::string& host, std::uint16_t port) {
+    const bool is_ipv6 = host.find(':') != std::string::npos;
+    return fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port);
 }
 
 std::string shown(const Url& url, bool has_login) {
@@ -105,9 +143,16 @@ std::string shown(const Url& url, bool has_login) {
     if (has_login) login = fmt::format("{}{}@", url.username, url.password.empty() ? "" : ":***");
     if (!url.socket_path.empty())
         return fmt::format("unix://{}{}?db={}", login, url.socket_path, url.database);
-    const bool is_ipv6 = url.host.find(':') != std::string::npos;
-    return fmt::format("redis://{}{}{}{}:{}/{}", login, is_ipv6 ? "[" : "", url.host,
-                       is_ipv6 ? "]" : "", url.port, url.database);
+    const char* tls = url.is_tls ? "s" : "";
+    if (url.sentinels.empty()) {
+        return fmt::format("redis{}://{}{}/{}", tls, login, host_text(url.host, url.port),
+                           url.database);
+    }
+    std::string hosts;
+    for (const Address& one : url.sentinels)
+        hosts += fmt::format("{}{}", hosts.empty() ? "" : ",", host_text(one.host, one.port));
+    return fmt::format("redis{}+sentinel://{}{}/{}/{}", tls, login, hosts, url.service,
+                       url.database);
 }
 
 std::optional<Error> read_database(std::string_view path, Url& url) {
@@ -138,6 +183,7 @@ void mask(std::string& text, const std::string& secret) {
 
 std::string without_secrets(std::string text, const Url& url) {
     mask(text, url.password);
+    mask(text, url.sentinel_password);
     return text;
 }
 
@@ -148,13 +194,14 @@ Result<Url> parse_url(std::string_view text) {
     if (scheme_end == std::string_view::npos) return wrong("has no scheme");
     const auto scheme = text.substr(0, scheme_end);
     auto rest = text.substr(scheme_end + 3);
-    if (scheme == "rediss" || scheme == "redis+sentinel")
-        return wrong(
-            fmt::format("begins with {}://, which is not supported in this version", scheme));
     const bool is_unix = scheme == "unix";
-    if (!is_unix && scheme != "redis") return wrong("does not begin with redis:// or unix://");
+    const bool is_sentinel = scheme.ends_with("+sentinel");
+    const bool is_tls = scheme == "rediss" || scheme == "rediss+sentinel";
+    if (!is_unix && !is_tls && scheme != "redis" && scheme != "redis+sentinel")
+        return wrong("does not begin with redis://, rediss://, unix:// or redis+sentinel://");
 
     Url url;
+    url.is_tls = is_tls;
     const auto query_start = std::min(rest.find('?'), rest.size());
     const auto query = rest.substr(std::min(query_start + 1, rest.size()));
     rest = rest.substr(0, query_start);
@@ -167,11 +214,17 @@ Result<Url> parse_url(std::string_view text) {
         if (!read_login(authority.substr(0, at), url)) return wrong("has a broken %-escape");
         authority.remove_prefix(at + 1);
     }
-    auto error = is_unix ? read_socket(authority, path, url) : read_address(authority, url);
-    if (!error && !is_unix) error = read_database(path, url);
+    auto error = is_unix       ? read_socket(authority, path, url)
+                 : is_sentinel ? read_sentinels(authority, path, url)
+                               : read_tcp(authority, url);
+    // After the service, where there is one.
+    const auto service_end = is_sentinel ? std::min(path.find('/', 1), path.size()) : 0;
+    if (!error && !is_unix) error = read_database(path.substr(service_end), url);
     if (!error) error = read_query(query, url);
     if (error) return *error;
-    if (!url.username.empty() && url.password.empty()) return wrong("has a user but no password");
+    if ((!url.username.empty() && url.password.empty()) ||
+        (!url.sentinel_username.empty() && url.sentinel_password.empty()))
+        return wrong("has a user but no password");
     url.shown = shown(url, !url.username.empty() || !url.password.empty());
     return url;
 }

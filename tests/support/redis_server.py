@@ -15,13 +15,14 @@ def free_port():
 
 
 class RedisServer:
-    def __init__(self, folder, password=None):
+    def __init__(self, folder, password=None, arguments=(), answers=True):
         self.folder = folder
         self.socket = folder / "redis.sock"
         self.password = password
+        self.arguments = [str(word) for word in arguments]
         self.port = free_port()
         self.process = None
-        self.start()
+        self.start(answers)
 
     @property
     def url(self):
@@ -32,18 +33,20 @@ class RedisServer:
     def unix_url(self):
         return f"unix://{self.socket}"
 
-    def start(self):
+    def start(self, answers=True):
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
                    "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no",
                    "--dir", str(self.folder), "--daemonize", "no"]
         if self.password:
             command += ["--requirepass", self.password]
+        command += self.arguments
         log = open(self.folder / "redis.log", "ab")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         self.client = redis.Redis(unix_socket_path=str(self.socket), password=self.password,
                                   decode_responses=True)
-        eventually(10, self._answers, "redis-server answering")
+        if answers:
+            eventually(10, self._answers, "redis-server answering")
 
     def _answers(self):
         try:

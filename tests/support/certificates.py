@@ -1,0 +1,35 @@
+"""Certificates of our own for tests, made by the openssl command: authorities, servers, clients."""
+
+import subprocess
+
+
+def _openssl(*words):
+    done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+class Authority:
+    def __init__(self, folder, name="ca"):
+        self.folder = folder
+        self.name = name
+        self.file = folder / f"{name}.pem"
+        self.key = folder / f"{name}.key"
+        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                 "-nodes", "-days", "2", "-subj", f"/CN=test {name}", "-keyout", str(self.key),
+                 "-out", str(self.file))
+
+    def certificate(self, name, *alternatives, days=2):
+        """(certificate, key): for the names and addresses given as DNS:… and IP:…"""
+        request = self.folder / f"{name}.csr"
+        certificate = self.folder / f"{name}.pem"
+        key = self.folder / f"{name}.key"
+        extensions = self.folder / f"{name}.ext"
+        extensions.write_text("subjectAltName=" + ",".join(alternatives) if alternatives else "")
+        _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                 "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(request))
+        words = ["x509", "-req", "-in", str(request), "-CA", str(self.file), "-CAkey",
+                 str(self.key), "-CAcreateserial", "-days", str(days), "-out", str(certificate)]
+        if alternatives:
+            words += ["-extfile", str(extensions)]
+        _openssl(*words)
+        return certificate, key
