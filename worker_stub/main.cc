@@ -100,11 +100,7 @@ int main(int argc, char** argv) {
         if (!redis) return complain(complaint, 1);
         if (options.registers) {
             worker.emplace(options, std::move(*redis));
-            if (!worker->register_birth()) {
-                return complain(
-                    fmt::format("There exists an active worker named '{}' already", options.name),
-                    1);
-            }
+            if (!worker->register_birth(complaint)) return complain(complaint, 1);
             subscription = Redis::connect(options.redis_url, complaint);
             if (subscription) subscription->command({"SUBSCRIBE", "rq:pubsub:" + options.name});
             worker->clean_registries();

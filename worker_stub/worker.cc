@@ -65,10 +65,11 @@ std::string random_hex(int digits) {
 Worker::Worker(const Options& options, Redis redis)
     : options_(options), redis_(std::move(redis)), key_("rq:worker:" + options.name) {}
 
-bool Worker::register_birth() {
+bool Worker::register_birth(std::string& complaint) {
     // Two reads and then a write, as in RQ: not a lock.
     if (redis_.command({"EXISTS", key_}).number == 1 &&
         redis_.command({"HEXISTS", key_, "death"}).number == 0) {
+        complaint = "There exists an active worker named '" + options_.name + "' already";
         return false;
     }
     const auto now = utc_now();
@@ -84,7 +85,11 @@ bool Worker::register_birth() {
         redis_.command({"SADD", "rq:workers:" + queue, key_});
     }
     redis_.command({"EXPIRE", key_, fmt::format("{}", options_.worker_ttl + 60)});
-    redis_.command({"EXEC"});
+    const Reply done = redis_.command({"EXEC"});
+    if (done.kind == Reply::Kind::error) {  // RQ raises, and ends
+        complaint = "Redis answered: " + done.text;
+        return false;
+    }
     set_state("started");
     set_state("idle");
     return true;

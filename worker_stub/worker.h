@@ -16,7 +16,7 @@ public:
     Worker(const Options& options, Redis redis);
 
     // False: a live worker has the name already; nothing was written.
-    bool register_birth();
+    bool register_birth(std::string& complaint);
     void register_death();
     void heartbeat();
 

@@ -151,7 +151,10 @@ void ConnectCheck::try_commands() {
         for (const registry::NeededCommand& needed : commands.subspan(1)) {
             const bool makes_a_key = needed.rule == "hset" || needed.rule == "sadd" ||
                                      needed.rule == "zadd" || needed.rule == "xadd";
-            if (makes_a_key && !has_key) continue;
+            if (makes_a_key && !has_key) {
+                say(Mark::note, fmt::format("{} is not tried while SET is refused", needed.rule));
+                continue;
+            }
             try_one(std::string(needed.probe), [this, &needed](const redis::Reply& reply) {
                 judge(needed, reply);
                 if (open_ == 0) try_keys();

@@ -99,6 +99,8 @@ Registrar::Registrar(loop::Loop& loop,
 
 std::string Registrar::trouble() const {
     if (is_away()) return client_.state().why;
+    if (is_refused_)
+        return "looking for workers was refused by Redis; muster check --connect says why";
     return debts_.count() > 0 ? debts_.last_error() : std::string{};
 }
 
@@ -145,6 +147,14 @@ registry::System& Registrar::system(registry::RegistryKind kind) {
     return *system;
 }
 
+// A worker that ends before it was seen may have met a Redis that takes no more writes (OOM: what
+// only deletes is still done). One write of our own shows it: then it counts as away (I13).
+void Registrar::release(registry::Release release) {
+    const bool was_seen = release.registration.has_value();
+    debts_.add(std::move(release));
+    if (!was_seen && !is_away()) client_.look_at_dataset(Duration{}, [](const Result<bool>&) {});
+}
+
 // One call a kind for all that are looked for. Nobody is looked for in a settled fleet, and then
 // nothing is asked.
 void Registrar::look() {
@@ -163,6 +173,8 @@ void Registrar::look() {
 
 void Registrar::looked(const Result<std::vector<registry::System::Found>>& result) {
     --open_looks_;
+    const bool was_refused = std::exchange(is_refused_, !result.ok() && !is_away());
+    if (was_refused && result) events_.redis_changed(false);
     if (result) {
         for (const auto& [sought, found] : *result) {
             if (!found) continue;

@@ -55,6 +55,9 @@ public:
     void drop_claim(const registry::Claim& claim);
 
     [[nodiscard]] bool is_away() const { return !client_.is_connected(); }
+    // Whether a worker that is not seen in the registry may be there all the same (I13): Redis is
+    // away, or refuses to be looked at.
+    [[nodiscard]] bool is_blind() const { return is_away() || is_refused_; }
     [[nodiscard]] std::size_t debts() const { return debts_.count(); }
     [[nodiscard]] const std::string& shown_url() const { return client_.url().shown; }
     [[nodiscard]] std::string trouble() const;
@@ -71,6 +74,7 @@ private:
     loop::Loop& loop_;
     Log& log_;
     RegistrarEvents events_;
+    bool is_refused_ = false;     // the last look, by a Redis that is there
     bool is_unverified_ = false;  // TLS without proof of whom we talk to: to be told once
     redis::Client client_;
     registry::SystemOptions options_;

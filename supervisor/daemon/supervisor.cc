@@ -209,7 +209,7 @@ core::Moment Supervisor::moment() {
     dice_state_ ^= dice_state_ >> 7;
     dice_state_ ^= dice_state_ << 17;
     const double dice = static_cast<double>(dice_state_ >> 11) / 9007199254740992.0;  // 2^53
-    return {loop_.now(), dice, registrar_ && registrar_->is_away()};
+    return {loop_.now(), dice, registrar_ && registrar_->is_blind()};
 }
 
 void Supervisor::post(core::Event event) {

@@ -268,7 +268,8 @@ void Client::received(Reply reply) {
 }
 
 // A refused script says in its text which one it is.
-void Client::note_refusal(const std::string& command, const std::string& text) {
+void Client::note_refusal(std::string command, const std::string& text) {
+    if (command == "EVALSHA") command = "EVAL";
     if (refusals_.size() >= most_refusals || !refusals_.insert(command + ' ' + text).second) return;
     const auto refused = options_.refused;
     if (refused) refused(command, fault_error(options_.url.shown, text));

@@ -129,7 +129,7 @@ private:
     void ask_role();
     void take_role(std::optional<bool> is_master);
     void learned();
-    void note_refusal(const std::string& command, const std::string& text);
+    void note_refusal(std::string command, const std::string& text);
     void received(Reply reply);
     void lost(const Error& error);
     void change(bool connected, std::string why);

@@ -1,0 +1,100 @@
+"""The ACL of docs/redis-acl.md is enough, and of each rule that is missing muster says which."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from support import processes, rig
+from support.eventually import PATIENCE, eventually
+
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "redis-acl.md"
+LINE = re.search(r"^ACL SETUSER muster (.*)$", DOCUMENT.read_text(), re.MULTILINE).group(1)
+RULES = LINE.replace(">PASSWORD", ">geheim").split()
+COMMANDS = [rule[1:] for rule in RULES if rule.startswith("+")]
+OPTIONAL = set(re.findall(r"`([a-z\\|]+)`", "".join(
+    line for line in DOCUMENT.read_text().split("**What can be left out.**")[1].splitlines()
+    if line.startswith("| `")).replace("\\|", "|")))
+
+
+@pytest.fixture
+def checked(folder, redis_server):
+    file = folder / "check.toml"
+    file.write_text(f'[redis]\nurl = "redis://muster:geheim@127.0.0.1:{redis_server.port}/0"\n'
+                    '[program.w]\ncommand = "x --name {name}"\nregistry = "rq"\n')
+
+    def check(rules):
+        redis_server.client.execute_command("ACL", "SETUSER", "muster", "reset", *rules)
+        done = subprocess.run([rig.BINARY, "check", "-c", str(file), "--connect"], text=True,
+                              env=rig.environment("acl"), capture_output=True, check=False,
+                              timeout=20 * PATIENCE)
+        assert "geheim" not in done.stdout + done.stderr
+        return done.returncode, done.stdout
+
+    return check
+
+
+def test_the_documented_user_is_allowed_all_and_each_missing_rule_is_named(checked, redis_server):
+    assert {"hset", "eval", "client|list"} <= set(COMMANDS) and "info" in OPTIONAL
+    redis_server.client.hset("rq:worker:somebody", "pid", "1")
+    before = redis_server.dump()
+    status, said = checked(RULES)
+    assert status == 0 and "note" not in said and "FAIL" not in said, said
+    assert "180 commands an hour" in said and "129600" in said and "108000" in said
+    for command in COMMANDS:
+        status, said = checked([rule for rule in RULES if rule != f"+{command}"])
+        assert f"+{command}" in said, (command, said)
+        if command in OPTIONAL:
+            assert status == 0 and "note" in said and "mend" not in said, said
+        else:
+            assert status == 1, (command, said)
+            mend = re.search(r"mend  ACL SETUSER muster (.*)", said).group(1)
+            assert mend == f"+{command}", (command, said)
+            redis_server.client.execute_command("ACL", "SETUSER", "muster", *mend.split())
+    left = redis_server.dump()
+    mine = [key for key in left if key.startswith("muster:check:")]
+    assert all(0 < redis_server.client.pttl(key) <= 10_000 for key in mine), mine
+    assert {key: left[key] for key in left if key not in mine} == before
+
+
+def test_keys_that_are_closed_are_named(checked):
+    for closed in ("~rq:*", "~muster:*"):
+        status, said = checked([rule for rule in RULES if rule != closed])
+        assert status == 1 and f"keys closed to muster: {closed[1:]}\n" in said, said
+        assert f"mend  ACL SETUSER muster {closed}\n" in said, said
+    status, said = checked(["on", ">geheim", "-@all"])
+    assert status == 1 and "+set " in said and "+eval " in said, said
+    assert "hset is not tried while SET is refused" in said
+
+
+def test_a_muster_with_the_documented_user_does_its_work(redis_server, muster):
+    redis_server.client.execute_command("ACL", "SETUSER", "muster", "reset", *RULES)
+    m = muster(f'[redis]\nurl = "redis://muster:geheim@127.0.0.1:{redis_server.port}/0"\n'
+               f'[program.w]\ncommand = "{rig.STUB} --redis {redis_server.url} --name {{name}}"\n'
+               'registry = "rq"\nprocesses = 2\n')
+    first = m.running()[0]
+    processes.kill(first["pid"])
+    second = m.running("w_00", but=[first])
+    eventually(5, lambda: first["name"] not in redis_server.workers())
+    assert second["name"] in redis_server.workers()
+    assert m.log_lines("released") and not m.log_lines("redis-refuses"), m.log()
+
+
+def test_a_command_that_is_refused_costs_one_line(redis_server, muster):
+    redis_server.client.execute_command("ACL", "SETUSER", "muster", "reset", *RULES, "-srem", "-info")
+    m = muster(f'[redis]\nurl = "redis://muster:geheim@127.0.0.1:{redis_server.port}/0"\n'
+               f'[program.w]\ncommand = "{rig.STUB} --redis {redis_server.url} --name {{name}}"\n'
+               'registry = "rq"\n')
+    first = m.running("w")
+    assert len(m.log_lines("WARN", "redis-refuses", "command=INFO")) == 1, m.log()
+    processes.kill(first["pid"])
+    m.running("w", but=[first])
+    said = eventually(5, lambda: m.log_lines("WARN", "redis-refuses", "command=EVAL"))
+    assert "check --connect" in said[0]
+    eventually(5, lambda: m.get("/v1/status")[1]["redis"]["error"])
+    assert len(m.log_lines("redis-refuses")) == 2, m.log()
+    assert first["name"] in redis_server.workers()
+    redis_server.client.execute_command("ACL", "SETUSER", "muster", "+srem")
+    eventually(10, lambda: first["name"] not in redis_server.workers())
+    assert len(m.log_lines("redis-refuses")) == 2, m.log()
