@@ -210,6 +210,20 @@ std::string_view wrong_sentinels(std::string_view address, std::string_view path
     return {};
 }
 
+std::string_view wrong_query(std::string_view query, bool is_sentinel) {
+    for (const std::string& pair : split(query, '&')) {
+        const auto key = pair.substr(0, pair.find('='));
+        const bool is_sentinels = key == "sentinel_username" || key == "sentinel_password";
+        if (key == "db" &&
+            !is_number_up_to(std::string_view(pair).substr(pair.find('=') + 1), 0, UINT32_MAX))
+            return "has a db that is not a number";
+        if (!key.empty() && key != "db" && key != "username" && key != "password" &&
+            !(is_sentinels && is_sentinel))
+            return "has a query key other than db, username and password";
+    }
+    return {};
+}
+
 #ifdef MUSTER_TLS
 constexpr bool has_tls = true;
 #else
@@ -230,7 +244,11 @@ std::string_view wrong_url(std::string_view url) {
         return "asks for TLS, which this muster was built without";
     if (has_broken_escape(url)) return "has a broken %-escape";
     auto rest = url.substr(scheme_end + 3);
-    rest = rest.substr(0, rest.find('?'));
+    const auto query = std::min(rest.find('?'), rest.size());
+    if (const auto why = wrong_query(rest.substr(std::min(query + 1, rest.size())), is_sentinel);
+        !why.empty())
+        return why;
+    rest = rest.substr(0, query);
     const auto slash = std::min(rest.find('/'), rest.size());
     auto address = rest.substr(0, slash);
     const auto path = rest.substr(slash);

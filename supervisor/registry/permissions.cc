@@ -57,27 +57,26 @@ std::span<const NeededCommand> needed_commands() {
     return commands;
 }
 
+// Of systems whose workers are only named, ended and replaced, no key is touched.
 std::vector<std::string> key_patterns(core::RegistryKind kind) {
     using core::RegistryKind;
     switch (kind) {
-        case RegistryKind::none:
-            return {};
         case RegistryKind::rq:
             return {"rq:*"};
         case RegistryKind::resque:
-        case RegistryKind::node_resque:
             return {"resque:*"};
-        case RegistryKind::dramatiq:
-            return {"dramatiq:*"};
-        case RegistryKind::bullmq:
-            return {"bull:*"};
         case RegistryKind::sidekiq:
-        case RegistryKind::celery:
         case RegistryKind::custom:
+            return {"*"};
+        case RegistryKind::none:
+        case RegistryKind::celery:
+        case RegistryKind::dramatiq:
+        case RegistryKind::bullmq:
         case RegistryKind::arq:
         case RegistryKind::huey:
         case RegistryKind::bee_queue:
-            return {"*"};
+        case RegistryKind::node_resque:
+            return {};
     }
     return {};
 }

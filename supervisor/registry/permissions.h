@@ -21,7 +21,8 @@ struct NeededCommand {
 };
 std::span<const NeededCommand> needed_commands();
 
-// Patterns of the keys that a job system's workers use; "*" where they have no common beginning.
+// Patterns of the keys that are read or written for a job system; "*" where they have no common
+// beginning.
 std::vector<std::string> key_patterns(core::RegistryKind kind);
 
 }  // namespace muster::registry
