@@ -49,13 +49,20 @@ struct ClientOptions {
 
 // Times of the way back: the first retry comes at once (first_retry), then a random pause of at
 // most 0.5 s, doubling to 20 s, so that debts are paid within half a minute of Redis' return. The
-// doubling starts anew only after a connection that lived for
-// proven_after, so that a Redis that greets us and then breaks is not met in a hot loop.
+// doubling starts anew only after a connection that lived for proven_after, so that a Redis that
+// greets us and then breaks is not met in a hot loop.
 inline constexpr Duration first_retry = std::chrono::milliseconds{50};
 inline constexpr Duration first_pause = std::chrono::milliseconds{500};
 inline constexpr Duration longest_pause = std::chrono::seconds{20};
 inline constexpr Duration proven_after = std::chrono::seconds{5};
 inline constexpr Duration idle_before_ping = std::chrono::seconds{60};
+
+// How far the questions of session.h are, on a connection that was just made.
+struct Learning {
+    Session session;
+    std::optional<Dataset> dataset;
+    std::size_t open = 0;  // questions without an answer
+};
 
 class Client {
 public:
@@ -107,12 +114,6 @@ private:
         TimePoint deadline;
         std::string command;  // its name
         Answer answer;
-    };
-    // How far the questions of session.h are, on a connection that was just made.
-    struct Learning {
-        Session session;
-        std::optional<Dataset> dataset;
-        std::size_t open = 0;  // questions without an answer
     };
     struct Failed {
         Answer answer;

@@ -13,6 +13,8 @@ from support.redis_server import RedisServer, free_port
 def made(tmp_path_factory):
     """Certificates, and two servers that speak TLS: one for anybody, one for known clients."""
     folder = tmp_path_factory.mktemp("t")
+    if "which this muster was built without" in check(folder, "rediss://h")[1]:
+        pytest.skip("built with -Dtls=disabled: rediss:// is refused in words")
 
     class Made:
         ca = certificates.Authority(folder, "ca")
@@ -55,8 +57,7 @@ def check(folder, url, tls="", env=None):
     done = subprocess.run([rig.BINARY, "check", "-c", str(file), "--connect"], text=True,
                           env=environment(env), capture_output=True, check=False,
                           timeout=20 * PATIENCE)
-    assert done.stderr == "", done.stderr
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout + done.stderr
 
 
 def tls(**settings):
