@@ -1,5 +1,6 @@
 // The tables [supervisor] and [redis].
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -7,9 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 
 #include "base/text.h"
+#include "base/unique_fd.h"
 #include "config/load.h"
 #include "config/schema.h"
 
@@ -66,13 +67,19 @@ void read_log(const Value& value, Supervisor& supervisor) {
     read_table<Supervisor>(value, supervisor, keys);
 }
 
+// Also while supervising: what is no file (a pipe that nobody writes to) must not be waited for.
 Result<std::string> file_text(const std::string& path) {
-    std::ifstream file(path);
-    std::string text(longest_url + 1, '\0');
+    const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (!file.is_open()) return Error{fmt::format("cannot be read: {}", errno_text(errno))};
-    file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    if (file.bad()) return Error{fmt::format("cannot be read: {}", errno_text(errno))};
+    std::string text(longest_url + 1, '\0');
+    std::size_t size = 0;
+    while (size < text.size()) {
+        const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
+        if (got < 0) return Error{fmt::format("cannot be read: {}", errno_text(errno))};
+        if (got == 0) break;
+        size += static_cast<std::size_t>(got);
+    }
+    text.resize(size);
     return std::string(trimmed(text));
 }
 

@@ -1,5 +1,6 @@
 #include "config/load.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -112,6 +113,10 @@ TEST_CASE("a Redis URL may stand in a file of its own") {
     const auto bad = folder.write("bad", "hunter2");
     CHECK(has(config::read_url_file(bad).error().message(), "the Redis URL has no scheme"));
     CHECK_FALSE(has(config::read_url_file(bad).error().message(), "hunter2"));
+    const auto pipe = folder.path() + "/pipe";
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    CHECK(has(config::read_url_file(pipe).error().message(), "is empty"));  // not waited for
+    CHECK(has(config::read_url_file(folder.path()).error().message(), "Is a directory"));
     CHECK(has(complaint("[redis]\nurl_file = \"" + folder.path() + "/none\""),
               "m.toml:2:12: redis.url_file: cannot be read: No such file or directory"));
     CHECK(has(complaint("[redis]\nurl_file = \"" + folder.write("e", "") + "\""), "is empty"));
