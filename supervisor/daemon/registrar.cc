@@ -150,6 +150,7 @@ registry::System& Registrar::system(registry::RegistryKind kind) {
 // A worker that ends before it was seen may have met a Redis that takes no more writes (OOM: what
 // only deletes is still done). One write of our own shows it: then it counts as away (I13).
 void Registrar::release(registry::Release release) {
+    claims_.let_go(release.process);
     const bool was_seen = release.registration.has_value();
     debts_.add(std::move(release));
     if (!was_seen && !is_away()) client_.look_at_dataset(Duration{}, [](const Result<bool>&) {});
@@ -190,11 +191,6 @@ void Registrar::looked(const Result<std::vector<registry::System::Found>>& resul
     if (open_looks_ > 0 || sought_.empty() || is_away()) return;
     look_timer_.arm(loop_.now() + look_pause_);
     look_pause_ = std::min(look_pause_ + look_pause_ / 4, rarest_look);
-}
-
-void Registrar::release(registry::Release release) {
-    claims_.let_go(release.process);
-    debts_.add(std::move(release));
 }
 
 void Registrar::drop_claim(const registry::Claim& claim) {
