@@ -118,7 +118,7 @@ PassOptions Sweep::pass_options() const {
             .apart = options_.apart,
             .keys_searched = options_.keys_searched,
             .may_go_on = options_.may_decide,
-            .is_ours_alive = options_.is_ours_alive};
+            .ours = options_.ours ? options_.ours() : std::unordered_set<std::string>{}};
 }
 
 void Sweep::next_pass() {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/result.h"
@@ -40,7 +41,8 @@ struct SweepOptions {
     // Asked before each sweep and each of its pages; the Error says why not: a replica, data that
     // has only just come.
     std::function<Outcome()> may_decide;
-    std::function<bool(const std::string& name)> is_ours_alive;
+    // Names of our own workers that live, asked once a pass. Empty: there are none.
+    std::function<std::unordered_set<std::string>()> ours;
 };
 
 struct SweepEvents {

@@ -191,8 +191,7 @@ void SweepPass::ask_vetoes() {
 }
 
 std::string SweepPass::why_left(const Member& member, Veto veto) const {
-    if (options_.is_ours_alive && options_.is_ours_alive(member.name))
-        return "it is our own and lives";
+    if (options_.ours.contains(member.name)) return "it is our own and lives";
     if (owners_.is_held(member.name)) {
         const auto* owner = owners_.owner_of(member.name);
         return fmt::format("its supervisor {} holds a lease", owners_.instance(*owner).id);

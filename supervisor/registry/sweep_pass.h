@@ -64,7 +64,7 @@ struct PassOptions {
     std::size_t keys_searched = 4000;
     // Asked before each page; an Error ends the pass.
     std::function<Outcome()> may_go_on;
-    std::function<bool(const std::string& name)> is_ours_alive;  // empty: nobody is
+    std::unordered_set<std::string> ours;  // names of our own workers that live
 };
 
 class SweepPass {

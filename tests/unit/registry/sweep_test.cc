@@ -201,7 +201,7 @@ TEST_CASE("I4: subscribers, named connections and live rolls veto") {
     rig.server.ask({"ZADD", "muster:instances", "1", "box-2"});
     rig.server.ask({"HSET", "muster:roll:box-2", "gone", R"({"process":"shap_00"})"});
     auto options = rig.options();
-    options.is_ours_alive = [](const std::string& name) { return name == "ours"; };
+    options.ours = [] { return std::unordered_set<std::string>{"ours"}; };
     auto sweep = rig.sweep(options);
     rig.run(*sweep, true);
     rig.looks_were_earlier();
