@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "control/http_server.h"
+#include "control/registry_api.h"
 
 namespace muster::control {
 
@@ -103,6 +104,7 @@ struct Backend {
     // The last lines of a stream; with `follows`, what comes next, as the response's rest. Answered
     // now or later, on the loop's thread.
     std::function<std::optional<ApiError>(const LogQuery&, HttpServer::Respond)> logs = {};
+    RegistryBackend registry = {};
 };
 
 }  // namespace muster::control

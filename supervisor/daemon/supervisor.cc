@@ -181,6 +181,7 @@ Outcome Supervisor::open() {
                         },
                         [this](const registry::Release& release) { released(release); },
                         [this](bool is_away) { redis_changed(is_away); }});
+    housekeeping_ = made_housekeeping();
     return Done{};
 }
 
@@ -196,6 +197,7 @@ int Supervisor::run() {
         fleet_.close_registry_gate();
         gate_timer_.arm(loop_.now() + settings_.config.redis->wait);
         registrar_->start();
+        housekeeping_->start();
     }
     fleet_.start_all(moment(), actions_);
     drain();

@@ -42,6 +42,20 @@ Error lost_lease() {
 
 }  // namespace
 
+std::string_view fate_word(Fate fate) {
+    switch (fate) {
+        case Fate::removed:
+            return "removed";
+        case Fate::due:
+            return "due";
+        case Fate::waiting:
+            return "waiting";
+        case Fate::left:
+            return "left";
+    }
+    return "?";
+}
+
 SweepPass::SweepPass(loop::Loop& loop,
                      redis::Client& client,
                      const MemberSets& sets,

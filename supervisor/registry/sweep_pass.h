@@ -33,6 +33,8 @@ enum class Fate : std::uint8_t {
     left,     // something speaks for its life, or it changed at the last moment
 };
 
+std::string_view fate_word(Fate fate);
+
 // A member whose key is missing.
 struct Stale {
     std::string name;
