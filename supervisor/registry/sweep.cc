@@ -147,20 +147,26 @@ Duration Sweep::until_next(const SweepReport& report) const {
     return std::min(options_.interval, report.next_due + options_.apart / 50);
 }
 
+// The lease is given back first: whoever is answered may leave at once.
 void Sweep::finish(Result<SweepReport> report) {
+    if (!order_->applies) return conclude(report);
+    // The others leave it alone until shortly before our own next turn.
+    const Duration fresh = report && order_->is_on_interval ? until_next(*report) * 9 / 10 : 0s;
+    client_.eval(sweep_end, {options_.prefix + ":sweeper", options_.prefix + ":swept"},
+                 {options_.owner, in_ms(fresh)},
+                 lifeline_.guard([this, report = std::move(report)](const Result<redis::Reply>&) {
+                     conclude(report);
+                 }));
+}
+
+void Sweep::conclude(const Result<SweepReport>& report) {
     const std::unique_ptr<Order> order = std::move(order_);
-    if (order->applies) {
-        // The others leave it alone until shortly before our own next turn.
-        const Duration fresh = report && order->is_on_interval ? until_next(*report) * 9 / 10 : 0s;
-        client_.eval(sweep_end, {options_.prefix + ":sweeper", options_.prefix + ":swept"},
-                     {options_.owner, in_ms(fresh)}, [](const Result<redis::Reply>&) {});
-    }
     told(report);
     if (order->is_on_interval) {
         if (report && events_.swept) events_.swept(*report);
         return arm(report ? *report : SweepReport{});
     }
-    order->done(std::move(report));
+    order->done(report);
 }
 
 void Sweep::told(const Result<SweepReport>& report) {

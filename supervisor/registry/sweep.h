@@ -86,6 +86,7 @@ private:
     void next_pass();
     void passed(Result<SweepReport> report);
     void finish(Result<SweepReport> report);
+    void conclude(const Result<SweepReport>& report);
     void told(const Result<SweepReport>& report);
     void arm(const SweepReport& report);
     [[nodiscard]] PassOptions pass_options() const;

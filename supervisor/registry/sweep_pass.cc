@@ -284,11 +284,8 @@ void SweepPass::tell(const Member& member, Fate fate, std::string why) {
         case Fate::waiting:
             ++report_.waiting;
             report_.next_due = std::max(report_.next_due, due_in);
-            why = fmt::format("its key is missing since {}; due in {}",
-                              member.age < std::chrono::seconds{1}
-                                  ? std::string("this look")
-                                  : in_whole_seconds(member.age) + " at least",
-                              in_whole_seconds(due_in));
+            why = fmt::format("its key is missing; first seen so {} ago, due in {}",
+                              in_whole_seconds(member.age), in_whole_seconds(due_in));
             break;
         case Fate::left:
             ++report_.left;
