@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -118,58 +117,6 @@ control::Backend Supervisor::backend() {
                     const control::HttpServer::Respond& respond) { return logs(query, respond); },
         .registry = registry_backend(),
     };
-}
-
-control::RegistryBackend Supervisor::registry_backend() {
-    const auto none = [] {
-        return control::ApiError{404, "no_redis", "this supervisor has no Redis",
-                                 "set redis.url in its file"};
-    };
-    return {
-        .workers =
-            [this, none](const control::WorkersQuery& query,
-                         control::Answered<control::WorkersPage> answer) {
-                if (!housekeeping_) return answer(none());
-                housekeeping_->workers(query, std::move(answer));
-            },
-        .fleet =
-            [none](const control::Answered<std::vector<control::InstanceView>>& answer) {
-                answer(none());
-            },
-        .sweep =
-            [this, none](bool applies, const control::Answered<control::SweepView>& answer) {
-                if (!housekeeping_) return answer(none());
-                housekeeping_->sweep(applies, answer);
-            },
-    };
-}
-
-std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
-    std::vector<registry::RegistryKind> kinds;
-    for (const config::Program& program : settings_.config.programs) {
-        if (std::find(kinds.begin(), kinds.end(), program.registry) == kinds.end())
-            kinds.push_back(program.registry);
-    }
-    return std::make_unique<Housekeeping>(
-        loop_, log_, registrar_->client(),
-        Housekeeping::Options{.instance = instance_,
-                              .prefix = settings_.config.redis->prefix,
-                              .interval = settings_.config.redis->sweep,
-                              .kinds = std::move(kinds),
-                              .ours = [this] { return living_names(); },
-                              .may_decide = [this]() -> Outcome {
-                                  if (!registrar_->is_away()) return Done{};
-                                  return Error{"Redis is away: " + registrar_->trouble()};
-                              }});
-}
-
-// After its death an own worker's registration is a debt, and its key is there until it is paid.
-std::unordered_map<std::string, std::string> Supervisor::living_names() const {
-    std::unordered_map<std::string, std::string> names;
-    for (const ProcessParts& parts : parts_) {
-        if (parts.child) names.emplace(parts.registered_name(), parts.id);
-    }
-    return names;
 }
 
 void Supervisor::each_process(const std::function<void(const control::ProcessView&)>& visit) {
