@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "registry/answers.h"
@@ -135,8 +136,8 @@ void SweepPass::search_sets() {
 // Others get their turn between two pages in any case. A Redis that takes long for a page is busy:
 // it gets as much time again without us.
 void SweepPass::next_page() {
+    if (at_ >= sets_.size()) return forget_looks("0");
     page_.clear();
-    due_.clear();
     const TimePoint now = loop_.now();
     const Duration took = page_began_ == TimePoint{} ? Duration{} : now - page_began_;
     if (took < long_page) return look();
@@ -180,9 +181,8 @@ void SweepPass::looked(const redis::Reply& reply) {
                          .age = ms_of(words[i + 2])});
     }
     report_.stale += page_.size();
-    if (!page_.empty()) return ask_vetoes();
-    if (at_ < sets_.size()) return next_page();
-    forget_looks("0");
+    if (page_.empty()) return next_page();
+    ask_vetoes();
 }
 
 // Whose names the rolls hold is read once a pass, and only where something is stale.
@@ -224,6 +224,7 @@ std::string SweepPass::why_left(const Member& member, Veto veto) const {
 }
 
 void SweepPass::judge(const std::vector<Veto>& vetoes) {
+    std::vector<Member> due;
     for (std::size_t i = 0; i < page_.size(); ++i) {
         Member& member = page_[i];
         if (std::string why = why_left(member, vetoes[i]); !why.empty())
@@ -233,42 +234,43 @@ void SweepPass::judge(const std::vector<Veto>& vetoes) {
         else if (!options_.applies)
             tell(member, Fate::due, {});
         else
-            due_.push_back(std::move(member));
-    }
-    remove(0);
-}
-
-void SweepPass::remove(std::size_t first) {
-    if (first >= due_.size()) {
-        if (at_ < sets_.size()) return next_page();
-        return forget_looks("0");
+            due.push_back(std::move(member));
     }
     const std::size_t most = std::clamp<std::size_t>(removals_a_call / sets_.size(), 1, 500);
-    const std::size_t end = std::min(first + most, due_.size());
+    for (std::size_t first = 0; first < due.size(); first += most) {
+        const auto begin = due.begin() + static_cast<std::ptrdiff_t>(first);
+        const auto end =
+            due.begin() + static_cast<std::ptrdiff_t>(std::min(first + most, due.size()));
+        remove({std::make_move_iterator(begin), std::make_move_iterator(end)});
+    }
+    next_page();
+}
+
+// Nothing waits for the answer: the next page is asked for in the same breath, and answered after.
+void SweepPass::remove(std::vector<Member> members) {
     std::vector<std::string> args{owner(), lease(), in_ms(options_.apart), members_.key_prefix};
-    for (std::size_t i = first; i < end; ++i) args.push_back(due_[i].member);
+    for (const Member& member : members) args.push_back(member.member);
     auto keys = first_keys();
     keys.insert(keys.end(), sets_.begin(), sets_.end());
     client_.eval(sweep_remove, std::move(keys), std::move(args),
-                 lifeline_.guard([this, first, end](Result<redis::Reply> reply) {
+                 lifeline_.guard([this, members = std::move(members)](Result<redis::Reply> reply) {
                      if (!reply) return fail(reply.error());
-                     removed(first, end, *reply);
+                     removed(members, *reply);
                  }));
 }
 
-void SweepPass::removed(std::size_t first, std::size_t end, const redis::Reply& reply) {
+void SweepPass::removed(const std::vector<Member>& members, const redis::Reply& reply) {
     const auto& words = reply.elements;
     const bool is_answer = reply.is_array() && !words.empty() && words[0].is_text();
     if (is_answer && words[0].text == "lost") return fail(lost_lease());
-    if (!is_answer || words.size() != 1 + end - first)
+    if (!is_answer || words.size() != 1 + members.size())
         return fail(unexpected("removing stale workers", reply));
-    for (std::size_t i = first; i < end; ++i) {
-        if (words[1 + i - first].text == "1")
-            tell(due_[i], Fate::removed, {});
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        if (words[1 + i].text == "1")
+            tell(members[i], Fate::removed, {});
         else
-            tell(due_[i], Fate::left, "it registered at the last moment");
+            tell(members[i], Fate::left, "it registered at the last moment");
     }
-    remove(end);
 }
 
 void SweepPass::tell(const Member& member, Fate fate, std::string why) {
@@ -317,14 +319,17 @@ void SweepPass::forget_looks(const std::string& cursor) {
                  }));
 }
 
+// The answers to what was asked before may still come: they find nobody to tell.
 void SweepPass::fail(const Error& error) {
     const auto done = std::exchange(done_, {});
+    if (!done) return;
     done(error.while_doing(fmt::format("sweeping the registry of {}", members_.word)));
 }
 
 void SweepPass::finish() {
     report_.blind_spot = vetoes_.blind_spot();
     const auto done = std::exchange(done_, {});
+    if (!done) return;
     done(std::move(report_));
 }
 

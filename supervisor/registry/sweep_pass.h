@@ -109,8 +109,8 @@ private:
     void looked(const redis::Reply& reply);
     void ask_vetoes();
     void judge(const std::vector<Veto>& vetoes);
-    void remove(std::size_t first);
-    void removed(std::size_t first, std::size_t end, const redis::Reply& reply);
+    void remove(std::vector<Member> members);
+    void removed(const std::vector<Member>& members, const redis::Reply& reply);
     void forget_looks(const std::string& cursor);
     void tell(const Member& member, Fate fate, std::string why);
     [[nodiscard]] std::string why_left(const Member& member, Veto veto) const;
@@ -136,7 +136,6 @@ private:
     std::size_t at_ = 0;  // the set whose page is next
     std::string cursor_ = "0";
     std::vector<Member> page_;  // members without their key, of this page
-    std::vector<Member> due_;   // those of them to be removed
     TimePoint page_began_;
     loop::Timer pause_;
     loop::Lifeline lifeline_;
