@@ -137,7 +137,6 @@ void SweepPass::search_sets() {
 // it gets as much time again without us.
 void SweepPass::next_page() {
     if (at_ >= sets_.size()) return forget_looks("0");
-    page_.clear();
     const TimePoint now = loop_.now();
     const Duration took = page_began_ == TimePoint{} ? Duration{} : now - page_began_;
     if (took < long_page) return look();
@@ -173,35 +172,44 @@ void SweepPass::looked(const redis::Reply& reply) {
     at_ += static_cast<std::size_t>(words[1].integer);
     cursor_ = words[2].text;
     report_.seen += static_cast<std::uint64_t>(words[3].integer);
+    std::vector<Member> page;
     for (std::size_t i = 5; i < words.size(); i += 3) {
         const std::size_t number = static_cast<std::size_t>(words[i].integer);
-        page_.push_back({.member = words[i + 1].text,
-                         .name = words[i + 1].text.substr(members_.begins.size()),
-                         .set = number == 0 ? 0 : began + number - 1,
-                         .age = ms_of(words[i + 2])});
+        page.push_back({.member = words[i + 1].text,
+                        .name = words[i + 1].text.substr(members_.begins.size()),
+                        .set = number == 0 ? 0 : began + number - 1,
+                        .age = ms_of(words[i + 2])});
     }
-    report_.stale += page_.size();
-    if (page_.empty()) return next_page();
-    ask_vetoes();
+    report_.stale += page.size();
+    if (page.empty()) return next_page();
+    ask_vetoes(std::move(page));
 }
 
-// Whose names the rolls hold is read once a pass, and only where something is stale.
-void SweepPass::ask_vetoes() {
+// Whose names the rolls hold is read once a pass, and only where something is stale. From the
+// second page on the next one is asked for in the same breath: its answer comes after this one's.
+void SweepPass::ask_vetoes(std::vector<Member> page) {
     if (!owners_.has_read()) {
-        owners_.read(lifeline_.guard([this](const Outcome& outcome) {
-            if (!outcome)
-                fail(outcome.error());
-            else
-                ask_vetoes();
-        }));
+        owners_.read(
+            lifeline_.guard([this, page = std::move(page)](const Outcome& outcome) mutable {
+                if (!outcome)
+                    fail(outcome.error());
+                else
+                    ask_vetoes(std::move(page));
+            }));
         return;
     }
+    const bool is_in_turn = !has_asked_ || at_ >= sets_.size();
+    has_asked_ = true;
     std::vector<std::string> names;
-    for (const Member& member : page_) names.push_back(member.name);
-    vetoes_.ask(std::move(names), lifeline_.guard([this](Result<std::vector<Veto>> vetoes) {
+    names.reserve(page.size());
+    for (const Member& member : page) names.push_back(member.name);
+    vetoes_.ask(std::move(names), lifeline_.guard([this, is_in_turn, page = std::move(page)](
+                                                      Result<std::vector<Veto>> vetoes) mutable {
         if (!vetoes) return fail(vetoes.error());
-        judge(*vetoes);
+        judge(page, *vetoes);
+        if (is_in_turn) next_page();
     }));
+    if (!is_in_turn) next_page();
 }
 
 std::string SweepPass::why_left(const Member& member, Veto veto) const {
@@ -223,10 +231,10 @@ std::string SweepPass::why_left(const Member& member, Veto veto) const {
     return {};
 }
 
-void SweepPass::judge(const std::vector<Veto>& vetoes) {
+void SweepPass::judge(std::vector<Member>& page, const std::vector<Veto>& vetoes) {
     std::vector<Member> due;
-    for (std::size_t i = 0; i < page_.size(); ++i) {
-        Member& member = page_[i];
+    for (std::size_t i = 0; i < page.size(); ++i) {
+        Member& member = page[i];
         if (std::string why = why_left(member, vetoes[i]); !why.empty())
             tell(member, Fate::left, std::move(why));
         else if (member.age < options_.apart)
@@ -243,10 +251,9 @@ void SweepPass::judge(const std::vector<Veto>& vetoes) {
             due.begin() + static_cast<std::ptrdiff_t>(std::min(first + most, due.size()));
         remove({std::make_move_iterator(begin), std::make_move_iterator(end)});
     }
-    next_page();
 }
 
-// Nothing waits for the answer: the next page is asked for in the same breath, and answered after.
+// Nothing waits for the answer; that to the last look of the pass comes after it.
 void SweepPass::remove(std::vector<Member> members) {
     std::vector<std::string> args{owner(), lease(), in_ms(options_.apart), members_.key_prefix};
     for (const Member& member : members) args.push_back(member.member);

@@ -107,8 +107,8 @@ private:
     void next_page();
     void look();
     void looked(const redis::Reply& reply);
-    void ask_vetoes();
-    void judge(const std::vector<Veto>& vetoes);
+    void ask_vetoes(std::vector<Member> page);
+    void judge(std::vector<Member>& page, const std::vector<Veto>& vetoes);
     void remove(std::vector<Member> members);
     void removed(const std::vector<Member>& members, const redis::Reply& reply);
     void forget_looks(const std::string& cursor);
@@ -135,7 +135,7 @@ private:
     std::unordered_set<std::string> known_sets_;
     std::size_t at_ = 0;  // the set whose page is next
     std::string cursor_ = "0";
-    std::vector<Member> page_;  // members without their key, of this page
+    bool has_asked_ = false;  // for vetoes: what is asked once a pass has been read
     TimePoint page_began_;
     loop::Timer pause_;
     loop::Lifeline lifeline_;
