@@ -58,6 +58,21 @@ control::WorkerView view_of(registry::ListedWorker worker) {
             .why = std::move(worker.why)};
 }
 
+control::InstanceView view_of(registry::InstanceFacts facts) {
+    control::InstanceView view;
+    view.id = std::move(facts.id);
+    view.service = std::move(facts.service);
+    view.host = std::move(facts.host);
+    view.version = std::move(facts.version);
+    view.started_at = facts.started_at;
+    view.lease_left = facts.lease_left;
+    view.workers = facts.workers;
+    for (registry::ProgramFacts& program : facts.programs)
+        view.programs.push_back(
+            {std::move(program.name), std::move(program.kind), program.processes});
+    return view;
+}
+
 }  // namespace
 
 Housekeeping::Housekeeping(loop::Loop& loop,
@@ -66,6 +81,7 @@ Housekeeping::Housekeeping(loop::Loop& loop,
                            const Options& options)
     : log_(log),
       client_(client),
+      read_instances_(options.read_instances),
       sweep_(loop, client, sets_of(options.kinds), sweep_options(options), events()),
       list_(loop, client, sets_of(options.kinds), list_options(options)) {}
 
@@ -118,6 +134,20 @@ void Housekeeping::workers(const control::WorkersQuery& query,
                        shown.workers.push_back(view_of(std::move(worker)));
                    answer(std::move(shown));
                });
+}
+
+void Housekeeping::fleet(const control::Answered<std::vector<control::InstanceView>>& answer) {
+    if (!read_instances_)
+        return answer(control::ApiError{501, "not_supported",
+                                        "the fleet is not supported in this version", ""});
+    read_instances_([this, answer](Result<std::vector<registry::InstanceFacts>> found) {
+        if (!found) return answer(refusal(found.error()));
+        std::vector<control::InstanceView> instances;
+        instances.reserve(found->size());
+        for (registry::InstanceFacts& facts : *found)
+            instances.push_back(view_of(std::move(facts)));
+        answer(std::move(instances));
+    });
 }
 
 void Housekeeping::sweep(bool applies, const control::Answered<control::SweepView>& answer) {

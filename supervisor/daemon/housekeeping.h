@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 #include "redis/client.h"
 #include "registry/registry.h"
+#include "registry/roll.h"
 #include "registry/sweep.h"
 #include "registry/worker_list.h"
 
@@ -29,6 +30,8 @@ public:
         // Name and process of each own worker that lives. Asked once a sweep or page: O(processes).
         std::function<std::unordered_map<std::string, std::string>()> ours;
         std::function<Outcome()> may_decide;  // of what others left in Redis
+        // Empty: there is no roll.
+        std::function<void(registry::InstancesRead)> read_instances;
     };
 
     Housekeeping(loop::Loop& loop, Log& log, redis::Client& client, const Options& options);
@@ -39,6 +42,7 @@ public:
 
     void workers(const control::WorkersQuery& query,
                  control::Answered<control::WorkersPage> answer);
+    void fleet(const control::Answered<std::vector<control::InstanceView>>& answer);
     void sweep(bool applies, const control::Answered<control::SweepView>& answer);
 
 private:
@@ -48,6 +52,7 @@ private:
 
     Log& log_;
     redis::Client& client_;
+    std::function<void(registry::InstancesRead)> read_instances_;
     std::vector<std::string> removed_;  // the first few of this sweep, for its line
     registry::Sweep sweep_;
     registry::WorkerList list_;

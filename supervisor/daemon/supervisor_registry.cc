@@ -20,8 +20,9 @@ control::RegistryBackend Supervisor::registry_backend() {
                 housekeeping_->workers(query, std::move(answer));
             },
         .fleet =
-            [none](const control::Answered<std::vector<control::InstanceView>>& answer) {
-                answer(none());
+            [this, none](const control::Answered<std::vector<control::InstanceView>>& answer) {
+                if (!housekeeping_) return answer(none());
+                housekeeping_->fleet(answer);
             },
         .sweep =
             [this, none](bool applies, const control::Answered<control::SweepView>& answer) {
@@ -39,15 +40,20 @@ std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
     }
     return std::make_unique<Housekeeping>(
         loop_, log_, registrar_->client(),
-        Housekeeping::Options{.instance = instance_,
-                              .prefix = settings_.config.redis->prefix,
-                              .interval = settings_.config.redis->sweep,
-                              .kinds = std::move(kinds),
-                              .ours = [this] { return living_names(); },
-                              .may_decide = [this]() -> Outcome {
-                                  if (!registrar_->is_away()) return Done{};
-                                  return Error{"Redis is away: " + registrar_->trouble()};
-                              }});
+        Housekeeping::Options{
+            .instance = instance_,
+            .prefix = settings_.config.redis->prefix,
+            .interval = settings_.config.redis->sweep,
+            .kinds = std::move(kinds),
+            .ours = [this] { return living_names(); },
+            .may_decide = [this]() -> Outcome {
+                if (registrar_->is_away()) return Error{"Redis is away: " + registrar_->trouble()};
+                if (registrar_->client().may_decide(settings_.config.redis->lease)) return Done{};
+                return Error{
+                    "nothing may be decided yet: this Redis is a replica, or "
+                    "its data is known to us for less than redis.lease"};
+            },
+            .read_instances = {}});
 }
 
 // After its death an own worker's registration is a debt, and its key is there until it is paid.
