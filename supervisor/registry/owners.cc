@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 #include <utility>
 
 #include "registry/answers.h"
@@ -43,10 +41,7 @@ void Owners::take_leases(const redis::Reply& reply) {
     const auto& words = reply.elements;
     instances_.reserve(words.size() / 2);
     for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
-        std::int64_t left = 0;
-        const std::string& text = words[i + 1].text;
-        std::from_chars(text.data(), text.data() + text.size(), left);
-        instances_.push_back({words[i].text, std::chrono::milliseconds{left}});
+        instances_.push_back({words[i].text, ms_of(words[i + 1].text)});
     }
 }
 

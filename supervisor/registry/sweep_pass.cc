@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <utility>
 
@@ -19,12 +18,6 @@ constexpr std::size_t looks_a_call = 2000;     // looks times sets
 
 std::string in_ms(Duration time) {
     return std::to_string(std::chrono::ceil<std::chrono::milliseconds>(time).count());
-}
-
-Duration ms_of(const redis::Reply& reply) {
-    std::int64_t ms = 0;
-    std::from_chars(reply.text.data(), reply.text.data() + reply.text.size(), ms);
-    return std::chrono::milliseconds{ms};
 }
 
 std::string in_whole_seconds(Duration time) {
@@ -178,7 +171,7 @@ void SweepPass::looked(const redis::Reply& reply) {
         page.push_back({.member = words[i + 1].text,
                         .name = words[i + 1].text.substr(members_.begins.size()),
                         .set = number == 0 ? 0 : began + number - 1,
-                        .age = ms_of(words[i + 2])});
+                        .age = ms_of(words[i + 2].text)});
     }
     report_.stale += page.size();
     if (page.empty()) return next_page();

@@ -246,8 +246,7 @@ void WorkerList::with_vetoes(const redis::Reply& reply, const std::vector<Veto>&
         seen.apart = options_.apart;
         seen.key_left_ms = row[1].integer;
         seen.was_looked_at = !row[2].text.empty();
-        seen.missing_for =
-            std::chrono::milliseconds{number_in<std::int64_t>(row[2].text).value_or(0)};
+        seen.missing_for = ms_of(row[2].text);
         seen.has_signs = !sets.signs.channel_prefix.empty();
         seen.veto = vetoes[i - 2];
         seen.heartbeat_age = -1s;

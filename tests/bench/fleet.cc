@@ -1,7 +1,8 @@
-// A fleet of instances on one Redis, each with its own connection, lease, roll and sweep, in one
-// process: bench_fleet SOCKET INSTANCES WORKERS LEASE-SECONDS SWEEP-SECONDS RUN-SECONDS
-// Registers INSTANCES times WORKERS workers of RQ, runs, and prints what it did as one line of JSON.
-// What it cost is asked of Redis itself, by tests/bench/fleet_500.py.
+// A fleet of instances on one Redis, each with its own connection, lease and sweep, in one process
+// (the lease is a stand-in for the roll: one command each third of it): bench_fleet SOCKET
+// INSTANCES WORKERS LEASE-SECONDS SWEEP-SECONDS RUN-SECONDS Registers INSTANCES times WORKERS
+// workers of RQ, runs, and prints what it did as one line of JSON. What it cost is asked of Redis
+// itself, by tests/bench/fleet_500.py.
 
 #include <fmt/format.h>
 
@@ -14,7 +15,6 @@
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "redis/client.h"
-#include "registry/roll.h"
 #include "registry/sweep.h"
 
 namespace {
@@ -39,7 +39,8 @@ public:
           client_(loop,
                   {.url = plan.url},
                   [this](const redis::Client::State& state) { changed(state); }),
-          roll_(loop, client_, "muster", facts(number), {}),
+          loop_(loop),
+          renewal_(loop, [this] { renew(); }),
           sweep_(loop,
                  client_,
                  {*registry::member_sets(registry::RegistryKind::rq)},
@@ -52,16 +53,6 @@ public:
     }
 
 private:
-    registry::InstanceFacts facts(std::uint32_t number) const {
-        registry::InstanceFacts me;
-        me.id = id_;
-        me.service = "fleet";
-        me.host = fmt::format("host{}", number);
-        me.version = MUSTER_VERSION;
-        me.lease = plan_.lease;
-        me.programs = {{.name = "shap", .kind = "rq", .processes = plan_.workers}};
-        return me;
-    }
     registry::SweepOptions sweep_options() const {
         registry::SweepOptions options;
         options.owner = id_;
@@ -70,27 +61,26 @@ private:
     }
 
     void changed(const redis::Client::State& state) {
-        if (!state.connected) return roll_.disconnected();
-        roll_.connected();
+        if (!state.connected) return renewal_.disarm();
+        renew();
         sweep_.start();
         for (std::uint32_t i = 0; i < plan_.workers; ++i) {
-            registry::RollEntry entry;
-            entry.given = entry.name = fmt::format("shap-{}-{}", id_, i);
-            entry.kind = "rq";
-            entry.process = fmt::format("shap_{:02}", i);
-            entry.program = "shap";
-            entry.incarnation = Incarnation{1};
-            entry.pid = static_cast<pid_t>(1000 + i);
-            entry.host = id_;
-            roll_.put(entry);
-            register_worker("rq:worker:" + entry.name);
+            const std::string name = fmt::format("shap-{}-{}", id_, i);
+            client_.command({"HSET", "muster:roll:" + id_, name, R"({"process":"shap_00"})"},
+                            [](const Result<redis::Reply>&) {});
+            register_worker("rq:worker:" + name);
         }
+    }
+    void renew() {
+        client_.command({"ZADD", "muster:instances", "99999999999999", id_},
+                        [](const Result<redis::Reply>&) {});
+        renewal_.arm(loop_.now() + plan_.lease / 3);
     }
     // As RQ does it.
     void register_worker(const std::string& key) {
         const auto nothing = [](const Result<redis::Reply>&) {};
-        client_.command({"HSET", key, "pid", "1", "hostname", id_, "queues", "jobs", "state", "idle"},
-                        nothing);
+        client_.command(
+            {"HSET", key, "pid", "1", "hostname", id_, "queues", "jobs", "state", "idle"}, nothing);
         client_.command({"SADD", "rq:workers", key}, nothing);
         client_.command({"SADD", "rq:workers:jobs", key}, nothing);
     }
@@ -98,7 +88,8 @@ private:
     const Plan& plan_;
     std::string id_;
     redis::Client client_;
-    registry::Roll roll_;
+    loop::Loop& loop_;
+    loop::Timer renewal_;
     registry::Sweep sweep_;
 };
 

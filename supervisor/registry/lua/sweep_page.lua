@@ -37,7 +37,7 @@ local function look(number, members)
             end
             answer[#answer + 1] = number
             answer[#answer + 1] = member
-            answer[#answer + 1] = string.format('%.0f', math.max(0, now - tonumber(known[i] or now)))
+            answer[#answer + 1] = string.format('%.0f', math.max(0, now - (tonumber(known[i] or '') or now)))
         end
     end
     if #fine > 0 then redis.call('HDEL', looks, unpack(fine)) end

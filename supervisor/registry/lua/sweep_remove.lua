@@ -13,7 +13,7 @@ for i = 5, #ARGV do members[#members + 1] = ARGV[i] end
 local first = redis.call('HMGET', looks, unpack(members))
 local gone, answer = {}, {'done'}
 for i, member in ipairs(members) do
-    local is_due = first[i] and now - tonumber(first[i]) >= apart
+    local is_due = first[i] and now - (tonumber(first[i]) or now) >= apart
     if is_due and redis.call('EXISTS', prefix .. member) == 0 then
         gone[#gone + 1] = member
         answer[i + 1] = '1'

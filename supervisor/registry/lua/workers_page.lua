@@ -15,7 +15,7 @@ for _, member in ipairs(page[2]) do
         local row = {member, redis.call('PTTL', ARGV[3] .. member), ''}
         if row[2] == -2 then
             local first = redis.call('HGET', KEYS[2], member)
-            if first then row[3] = string.format('%.0f', math.max(0, now - tonumber(first))) end
+            if first then row[3] = string.format('%.0f', math.max(0, now - (tonumber(first) or now))) end
         else
             local values = redis.pcall('HMGET', ARGV[3] .. member, unpack(fields))
             for i = 1, #fields do row[3 + i] = not values.err and values[i] or '' end

@@ -416,3 +416,13 @@ TEST_CASE("a Redis that goes away in the middle ends the sweep, and that is told
     CHECK(told.size() >= 1);
     CHECK_FALSE(sweep->is_sweeping());
 }
+
+TEST_CASE("a look that somebody wrote as no number is no look: nothing goes by it") {
+    Rig rig;
+    rig.is_member("gone");
+    rig.server.ask({"HSET", "muster:looks:rq", "rq:worker:gone", "nonsense"});
+    rig.server.ask({"ZADD", "muster:instances", "1e300", "box-1"});
+    auto sweep = rig.sweep();
+    CHECK(rig.run(*sweep, true).waiting == 1);
+    CHECK(rig.members() == Names{"gone"});
+}
