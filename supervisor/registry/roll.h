@@ -38,7 +38,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,7 +49,12 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "loop/lifeline.h"
+#include "loop/loop.h"
+#include "loop/prepare.h"
+#include "loop/timer.h"
 #include "redis/client.h"
+#include "registry/registry.h"
 
 namespace muster::registry {
 
@@ -100,6 +107,7 @@ struct RollEntry {
     std::string birth;           // "" = not seen in the registry yet
     std::vector<std::string> queues;
     std::string version;  // of the job system
+    std::string value;  // as read from the roll: it is settled only while it still stands so there
     friend bool operator==(const RollEntry&, const RollEntry&) = default;
 };
 
@@ -116,5 +124,69 @@ void read_roll(redis::Client& client,
                const std::string& prefix,
                const std::string& id,
                RollRead done);
+
+// Those that live, or lived, in this place.
+void read_instances_of(redis::Client& client,
+                       const std::string& prefix,
+                       const Place& place,
+                       InstancesRead done);
+std::vector<std::string> place_keys(const std::string& prefix, const Place& place);
+
+struct RollEvents {
+    // The lease has been renewed, and these instances' leases are over.
+    std::function<void(const std::vector<std::string>& over)> renewed;
+    std::function<void()> was_forgotten;  // Redis was emptied, or others have settled us
+    std::function<void(const Error&)> trouble;
+};
+
+// This instance's part: its lease, renewed each third of it, and its entries. All changes of a turn
+// go in one script, which renews too; a settled fleet costs one command each third of a lease.
+class Roll {
+public:
+    Roll(loop::Loop& loop,
+         redis::Client& client,
+         std::string prefix,
+         InstanceFacts me,
+         RollEvents events);
+    Roll(const Roll&) = delete;
+    Roll& operator=(const Roll&) = delete;
+
+    void put(const RollEntry& entry);  // right after the spawn
+    void registered(const std::string& given, const Registration& as);
+    void remove(const std::string& given);  // its release has been confirmed
+
+    void connected();
+    void disconnected();
+    // At the end: an empty roll goes with its instance; what is left in it is others' to settle.
+    void leave(std::function<void()> done);
+
+    // We have been connected, and the data has been there, for a whole lease.
+    [[nodiscard]] bool may_judge() const;
+    [[nodiscard]] const InstanceFacts& me() const { return me_; }
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+private:
+    void send();
+    void sent(const Result<redis::Reply>& reply);
+    [[nodiscard]] std::vector<std::string> keys() const;
+
+    loop::Loop& loop_;
+    redis::Client& client_;
+    std::string prefix_;
+    InstanceFacts me_;
+    RollEvents events_;
+    std::map<std::string, std::string> entries_;  // as encoded, for the next time all are sent
+    std::set<std::string> changed_;
+    std::set<std::string> gone_;
+    std::optional<TimePoint> connected_at_;
+    std::uint64_t connection_ = 0;
+    Duration data_age_{};
+    bool is_known_ = false;  // what Redis has of us is what we sent
+    bool is_sending_ = false;
+    bool has_left_ = false;
+    loop::Timer renewal_;
+    loop::Prepare turn_;
+    loop::Lifeline lifeline_;
+};
 
 }  // namespace muster::registry
