@@ -17,10 +17,8 @@
 namespace muster::config {
 
 using core::RegistryKind;
-enum class Jobs : std::uint8_t {
-    hand_back,
-    leave
-};  // "fail" is refused: not supported in this version
+using core::Jobs;
+ // "fail" is refused: not supported in this version
 
 struct ReadyRegistered {};
 struct ReadyAfter {

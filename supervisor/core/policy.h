@@ -15,6 +15,7 @@ namespace muster::core {
 enum class Restart : std::uint8_t { always, on_failure, never };
 enum class OnFatal : std::uint8_t { exit_when_all, exit, stay };
 enum class Orphans : std::uint8_t { kill, wait, leave };
+enum class Jobs : std::uint8_t { hand_back, fail, leave };  // a dead worker's job in flight
 enum class Condition : std::uint8_t { started, ready, succeeded };
 
 struct StopStep {

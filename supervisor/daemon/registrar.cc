@@ -33,6 +33,12 @@ const char* verdict_text(registry::Released::Verdict verdict) {
             return "told";
         case registry::Released::Verdict::left:
             return "left-alone";
+        case registry::Released::Verdict::alive:
+            return "alive";
+        case registry::Released::Verdict::looked:
+            return "looked";
+        case registry::Released::Verdict::taken:
+            return "taken";
     }
     return "?";
 }

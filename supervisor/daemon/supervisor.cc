@@ -323,7 +323,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .hostname = host_,
                               .spawned_at = parts.spawned_at,
                               .registration = std::nullopt,
-                              .hand_back = program.jobs == config::Jobs::hand_back,
+                              .jobs = program.jobs,
                               .may_choose_own_name = may_choose_own_name(program),
                               .kind = program.registry,
                               .custom = executor_.custom_entry(id)};

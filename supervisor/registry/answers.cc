@@ -22,6 +22,9 @@ std::optional<Released::Verdict> verdict_named(const std::string& text) {
     if (text == "mismatch") return Released::Verdict::mismatch;
     if (text == "told") return Released::Verdict::told;
     if (text == "left") return Released::Verdict::left;
+    if (text == "alive") return Released::Verdict::alive;
+    if (text == "looked") return Released::Verdict::looked;
+    if (text == "taken") return Released::Verdict::taken;
     return std::nullopt;
 }
 
@@ -34,14 +37,22 @@ Error unexpected(const char* what, const redis::Reply& reply) {
 
 Result<Released> released(const redis::Reply& reply) {
     const auto& parts = reply.elements;
-    const bool is_well_formed =
-        reply.is_array() && parts.size() >= 2 && std::ranges::all_of(parts, &redis::Reply::is_text);
-    const auto verdict = is_well_formed ? verdict_named(parts[0].text) : std::nullopt;
+    const bool begins_well =
+        reply.is_array() && parts.size() >= 2 && parts[0].is_text() && parts[1].is_text();
+    const auto verdict = begins_well ? verdict_named(parts[0].text) : std::nullopt;
     if (!verdict) return unexpected("releasing a worker", reply);
     Released done;
     done.verdict = *verdict;
     done.detail = parts[1].text;
-    for (std::size_t i = 2; i < parts.size(); ++i) done.handed_back.push_back(parts[i].text);
+    for (std::size_t i = 2; i < parts.size(); ++i) {
+        const auto& job = parts[i];
+        if (job.is_text())
+            done.handed_back.push_back(job.text);
+        else if (job.elements.size() == 1 && job.elements[0].is_text())
+            done.failed.push_back(job.elements[0].text);
+        else
+            return unexpected("releasing a worker", reply);
+    }
     return done;
 }
 

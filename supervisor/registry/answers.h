@@ -19,7 +19,8 @@ Error unexpected(const char* what, const redis::Reply& reply);
 // Milliseconds, as a script writes them; what nobody can have meant (beyond 10 years) is cut.
 Duration ms_of(const std::string& text);
 
-// {verdict, detail, ids of jobs handed back …}, as every release script answers.
+// {verdict, detail, ids of jobs handed back …, {id of a job failed} …}, as every release script
+// answers.
 Result<Released> released(const redis::Reply& reply);
 
 // What a script's answer means, told to whoever waits for the release.

@@ -1,6 +1,7 @@
 #pragma once
 // What a job system must be told: plain data. Who tells it: system.h.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "core/job_system.h"
+#include "core/policy.h"
 
 namespace muster::registry {
 
@@ -49,7 +51,27 @@ struct Sought {
     std::optional<CustomEntry> custom = std::nullopt;  // just with RegistryKind::custom
 };
 
-// A death that is proved (reaped, and nothing of the family lives) and still to be told.
+// Whence it is known that a worker is dead: the table is in roll.h.
+enum class Proof : std::uint8_t {
+    reaped,      // ours, and its family has ended
+    same_place,  // of an earlier life in our place: nothing of it is alive here
+    lease_over,  // of an instance that is not heard of: the script asks for more
+};
+
+// Of a settlement: whose entry in the roll it is, and how it stood there.
+struct Estate {
+    std::string instance;
+    std::string given;
+    std::string value;
+};
+
+struct Poison {
+    std::uint32_t deaths = 3;  // 0: none is too many
+    Duration within = std::chrono::hours{24};
+    friend bool operator==(const Poison&, const Poison&) = default;
+};
+
+// A death that is proved and still to be told.
 struct Release {
     ProcessId process;
     Incarnation incarnation;
@@ -58,10 +80,15 @@ struct Release {
     std::string hostname;
     WallTime spawned_at;
     std::optional<Registration> registration;  // absent: it died before it was seen in the registry
-    bool hand_back = true;                     // its job in flight
+    core::Jobs jobs = core::Jobs::hand_back;   // what with its job in flight
     bool may_choose_own_name = false;          // with no registration: look by host and pid too
     RegistryKind kind = RegistryKind::rq;
     std::optional<CustomEntry> custom = std::nullopt;  // just with RegistryKind::custom
+    Proof proof = Proof::reaped;
+    std::optional<Estate> estate = {};  // of all but Proof::reaped
+    Poison poison = {.deaths = 0};      // 0: this death is no job's fault
+    std::string death = {};             // what this death is called, over all instances
+    std::string reason = {};            // how it died, for people: "killed by signal 9 (KILL)"
 };
 
 struct Released {
@@ -72,11 +99,16 @@ struct Released {
         mismatch,        // the name belongs to somebody else: nothing was touched
         told,            // nothing was removed: the job system's own recovery does, and was told to
         left,            // nothing was touched: there is nothing that may be
+        // Only of a settlement; nothing was touched:
+        alive,   // something of it lives, or may
+        looked,  // it was seen stale, and will be looked at again
+        taken,   // it is not (or no more) ours to settle
     };
     Verdict verdict = Verdict::nothing_there;
     std::vector<std::string>
         handed_back;  // ids of the jobs that the job system will now retry or fail by its own rules
-    std::string detail;  // for the log line
+    std::vector<std::string> failed = {};  // and of those that it will fail, whatever their rules
+    std::string detail;                    // for the log line
 };
 
 }  // namespace muster::registry

@@ -84,7 +84,7 @@ void Resque::release_known(const Release& release, const Registration& known, Re
         {"resque:workers", "resque:workers:heartbeat", "resque:pruning_dead_workers_in_progress",
          key, key + ":started", claim_key(options_.prefix, release.name)},
         {known.name, known.birth, claim_value(options_.owner, release.process),
-         release.hand_back ? "1" : "0"},
+         release.jobs == core::Jobs::leave ? "0" : "1"},
         answer_released(std::move(done)));
 }
 

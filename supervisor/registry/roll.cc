@@ -180,6 +180,10 @@ std::string encode(const RollEntry& entry) {
     if (!entry.birth.empty()) json["birth"] = entry.birth;
     if (!entry.queues.empty()) json["queues"] = entry.queues;
     if (!entry.version.empty()) json["version"] = entry.version;
+    if (entry.jobs == core::Jobs::fail) json["jobs"] = "fail";
+    if (entry.jobs == core::Jobs::leave) json["jobs"] = "leave";
+    if (entry.poison != Poison{})
+        json["poison"] = {entry.poison.deaths, in_ms(entry.poison.within)};
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -216,6 +220,15 @@ std::optional<RollEntry> decode_entry(std::string_view given, std::string_view t
             if (queue.is_string()) entry.queues.push_back(queue.get<std::string>());
         }
     }
+    const std::string jobs = word("jobs");
+    if (jobs == "fail") entry.jobs = core::Jobs::fail;
+    if (jobs == "leave") entry.jobs = core::Jobs::leave;
+    if (const auto poison = json.find("poison");
+        poison != json.end() && poison->is_array() && poison->size() == 2 &&
+        (*poison)[0].is_number_unsigned() && (*poison)[1].is_number_unsigned()) {
+        entry.poison.deaths = (*poison)[0].get<std::uint32_t>();
+        entry.poison.within = std::chrono::milliseconds{(*poison)[1].get<std::int64_t>()};
+    }
     if (entry.kind.empty() || entry.pid <= 0) return std::nullopt;
     entry.value = text;
     return entry;
@@ -224,6 +237,22 @@ std::optional<RollEntry> decode_entry(std::string_view given, std::string_view t
 void read_instances(redis::Client& client, const std::string& prefix, InstancesRead done) {
     read_page(std::make_shared<InstancesReading>(
         InstancesReading{client, prefix, std::move(done), {}, 0}));
+}
+
+void read_instance(redis::Client& client,
+                   const std::string& prefix,
+                   const std::string& id,
+                   InstanceRead done) {
+    client.command({"HGETALL", key_of(prefix, "instance", id)},
+                   [id, done = std::move(done)](const Result<redis::Reply>& reply) {
+                       if (!reply) return done(reply.error());
+                       if (!reply->is_array()) return done(unexpected("reading the roll", *reply));
+                       InstanceFacts facts;
+                       facts.id = id;
+                       for (std::size_t i = 0; i + 1 < reply->elements.size(); i += 2)
+                           take_fact(facts, reply->elements[i].text, reply->elements[i + 1].text);
+                       done(std::move(facts));
+                   });
 }
 
 void read_instances_of(redis::Client& client,

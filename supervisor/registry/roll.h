@@ -107,6 +107,8 @@ struct RollEntry {
     std::string birth;           // "" = not seen in the registry yet
     std::vector<std::string> queues;
     std::string version;  // of the job system
+    core::Jobs jobs = core::Jobs::hand_back;
+    Poison poison;
     std::string value;  // as read from the roll: it is settled only while it still stands so there
     friend bool operator==(const RollEntry&, const RollEntry&) = default;
 };
@@ -124,6 +126,13 @@ void read_roll(redis::Client& client,
                const std::string& prefix,
                const std::string& id,
                RollRead done);
+
+// Of one that is not there everything but the id is empty.
+using InstanceRead = std::function<void(Result<InstanceFacts>)>;
+void read_instance(redis::Client& client,
+                   const std::string& prefix,
+                   const std::string& id,
+                   InstanceRead done);
 
 // Those that live, or lived, in this place.
 void read_instances_of(redis::Client& client,

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "registry/answers.h"
 #include "registry/claims.h"
+#include "registry/rq_result.h"
 #include "registry/scripts.h"
 
 namespace muster::registry {
@@ -48,6 +49,52 @@ std::optional<Registration> registration(const std::string& name,
     if (!row[3].text.empty()) found.queues = split(row[3].text, ',');
     found.version = row[4].text;
     return found;
+}
+
+const char* way_text(core::Jobs jobs) {
+    switch (jobs) {
+        case core::Jobs::hand_back:
+            return "hand-back";
+        case core::Jobs::fail:
+            return "fail";
+        case core::Jobs::leave:
+            return "leave";
+    }
+    return "leave";
+}
+
+const char* proof_text(Proof proof) {
+    switch (proof) {
+        case Proof::reaped:
+            return "reaped";
+        case Proof::same_place:
+            return "same-place";
+        case Proof::lease_over:
+            return "lease-over";
+    }
+    return "lease-over";
+}
+
+std::string in_ms(Duration length) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(length).count());
+}
+
+std::string death_text(const Release& release, const Registration& known) {
+    return fmt::format("the worker {} (pid {} on {}) died with this job in hand{}{}", known.name,
+                       known.pid, known.hostname, release.reason.empty() ? "" : ": ",
+                       release.reason);
+}
+
+std::string told_on_job(const Release& release, const Registration& known) {
+    return fmt::format("muster: {}{}", death_text(release, known),
+                       release.jobs == core::Jobs::fail ? "; failed by jobs = \"fail\"" : "");
+}
+
+std::string told_of_poison(const Release& release, const Registration& known) {
+    return fmt::format(
+        "muster: this job was in hand at {} deaths of workers within {}: failed and kept "
+        "(program.poison). The last: {}",
+        release.poison.deaths, format_duration(release.poison.within), death_text(release, known));
 }
 
 }  // namespace
@@ -209,20 +256,34 @@ void Rq::release_known(const Release& release, ReleaseDone done) {
         .version = {},
     });
     const std::string key = worker_key(known.name);
+    const bool is_reaped = release.proof == Proof::reaped;
+    const Estate estate = release.estate.value_or(Estate{});
     std::vector<std::string> args{
         known.name,
         known.pid,
         known.hostname,
         known.birth,
         is_known ? std::string{} : earliest_birth(release.spawned_at),
-        claim_value(options_.owner, release.process),
-        release.hand_back ? "1" : "0",
+        is_reaped ? claim_value(options_.owner, release.process) : estate.instance + "/",
+        way_text(release.jobs),
         known.version,
+        proof_text(release.proof),
+        estate.instance,
+        estate.given,
+        estate.value,
+        in_ms(options_.between_looks),
+        options_.prefix + ":deaths:rq:",
+        std::to_string(release.poison.deaths),
+        in_ms(release.poison.within),
+        release.death,
+        as_exc_string(told_on_job(release, known)),
+        as_exc_string(told_of_poison(release, known)),
     };
     args.insert(args.end(), known.queues.begin(), known.queues.end());
-    // The claim was made under the name that we gave.
     client_.eval(rq_release,
-                 {key, "rq:workers", key + ":executions", claim_key(options_.prefix, release.name)},
+                 {key, "rq:workers", key + ":executions", claim_key(options_.prefix, release.name),
+                  options_.prefix + ":looks:rq", options_.prefix + ":instances",
+                  options_.prefix + ":roll:" + estate.instance},
                  std::move(args),
                  lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
                      if (reply)

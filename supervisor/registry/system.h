@@ -2,6 +2,7 @@
 // One job system in one Redis: what it holds of our workers, and what it must be told of a death.
 // Chosen at run time, since one muster may supervise workers of several.
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "core/job_system.h"
 #include "redis/client.h"
 #include "registry/registry.h"
@@ -25,6 +27,7 @@ struct SystemOptions {
     // only the leader itself.
     std::function<bool(Pid registered, const Sought&)> is_of_family;
     std::string dyno = {};  // our own $DYNO, which Sidekiq takes for its hostname; "" = unset
+    Duration between_looks = std::chrono::seconds{60};  // of a settlement, by the server's TIME
 };
 
 // Answers of look() and release() never come inside the call.

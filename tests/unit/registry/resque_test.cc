@@ -109,7 +109,7 @@ TEST_CASE("Resque: nothing is done for one that ended in order, whose id lives o
     rig.starts(dead.name, dead.birth, true);
     before = rig.everything();
     auto death = rig.death(dead);
-    death.hand_back = false;
+    death.jobs = core::Jobs::leave;
     const auto left = rig.release(death);
     CHECK(left.verdict == Verdict::left);
     CHECK(left.detail == "Resque sees the death by itself, after 300 s");

@@ -52,6 +52,8 @@ RollEntry entry(const std::string& given, pid_t pid = 42) {
             .birth = {},
             .queues = {},
             .version = {},
+            .jobs = core::Jobs::hand_back,
+            .poison = {},
             .value = {}};
 }
 
@@ -123,6 +125,8 @@ TEST_CASE("an entry comes back as it went, whatever stands in its name") {
     whole.birth = "2026-05-16T01:24:49.250000Z";
     whole.queues = {"high", "low:er"};
     whole.version = "2.3.3";
+    whole.jobs = core::Jobs::fail;
+    whole.poison = {.deaths = 5, .within = 90min};
     for (RollEntry one : {whole, entry("w")}) {
         const std::string text = encode(one);
         auto back = registry::decode_entry(one.given, text);

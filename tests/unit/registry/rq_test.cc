@@ -217,7 +217,8 @@ TEST_CASE("an exact match is removed whole, and its job handed back (I4, I5)") {
     CHECK_FALSE(rig.is_registered("w"));
     CHECK(rig.score("job:" + an_execution) == "1");
     CHECK(rig.score("theirs:" + another_execution) == "2000000000");
-    for (const char* key : {"rq:job:job", "rq:execution:job:0123456789abcdef0123456789abcdef"})
+    for (const char* key : {"rq:job:job", "rq:execution:job:0123456789abcdef0123456789abcdef",
+                            "rq:results:job"})  // it has no retries: why it fails
         rig.server.ask({"DEL", key});
     rig.server.ask({"ZREM", "rq:wip:high", "job:" + an_execution});
     CHECK(rig.everything() == before);
@@ -340,7 +341,7 @@ TEST_CASE("hand back can be off: the job is left, the registration goes") {
     Rig rig;
     auto death = Rig::death(rig.registers("w"));
     rig.runs("w", "job");
-    death.hand_back = false;
+    death.jobs = core::Jobs::leave;
     CHECK(rig.release(death).verdict == Verdict::removed);
     CHECK(rig.score("job:" + an_execution) == "2000000000");
 }
