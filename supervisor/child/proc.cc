@@ -93,9 +93,18 @@ std::optional<ProcStat> read_stat(pid_t pid) {
 }
 
 std::vector<std::string> read_environment(pid_t pid, std::string_view prefix) {
+    return readable_environment(pid, prefix).value_or(std::vector<std::string>{});
+}
+
+std::optional<std::vector<std::string>> readable_environment(pid_t pid, std::string_view prefix) {
     const std::string path = fmt::format("/proc/{}/environ", pid);
     UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!file.is_open() && (errno == EACCES || errno == EPERM)) file = open_as_owner(path);
+    bool is_refused = !file.is_open() && (errno == EACCES || errno == EPERM);
+    if (is_refused) {
+        file = open_as_owner(path);
+        is_refused = !file.is_open() && ::access(path.c_str(), F_OK) == 0;
+    }
+    if (is_refused) return std::nullopt;
     std::vector<std::string> found;
     if (!file.is_open()) return found;
 

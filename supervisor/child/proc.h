@@ -23,6 +23,8 @@ std::optional<ProcStat> read_stat(pid_t pid);
 
 // The entries of its environment that begin with `prefix`; empty also where it can't be read.
 std::vector<std::string> read_environment(pid_t pid, std::string_view prefix);
+// The same, but nothing where we are not allowed to read it; a process that is gone has none.
+std::optional<std::vector<std::string>> readable_environment(pid_t pid, std::string_view prefix);
 
 std::vector<pid_t> all_pids();
 

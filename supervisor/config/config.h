@@ -16,9 +16,10 @@
 
 namespace muster::config {
 
-using core::RegistryKind;
 using core::Jobs;
- // "fail" is refused: not supported in this version
+using core::Poison;
+using core::RegistryKind;
+// "fail" is refused: not supported in this version
 
 struct ReadyRegistered {};
 struct ReadyAfter {
@@ -63,6 +64,7 @@ struct Program {
     RegistryKind registry = RegistryKind::none;
     Jobs jobs = Jobs::hand_back;
     std::optional<CustomRegistry> custom;    // just with RegistryKind::custom
+    Poison poison;
     std::optional<std::uint32_t> processes;  // absent: one, whose id is the program's name
     std::string name_template = "{program}-{host}-{pid}-{time}-{rand}";
     std::string directory;  // "" = muster's own

@@ -121,6 +121,18 @@ std::string_view word(Tls::Verify verify) {
     return "";
 }
 
+std::string_view word(core::Jobs jobs) {
+    switch (jobs) {
+        case core::Jobs::hand_back:
+            return "hand-back";
+        case core::Jobs::fail:
+            return "fail";
+        case core::Jobs::leave:
+            return "leave";
+    }
+    return "";
+}
+
 std::string_view word(core::Condition condition) {
     switch (condition) {
         case core::Condition::started:
@@ -313,8 +325,9 @@ void Printer::print_policy(const Program& program) {
     }
     line("stop", list(parts));
     line("orphans", in_quotes(word(policy.orphans)));
-    if (policy.has_registry)
-        line("jobs", in_quotes(program.jobs == Jobs::leave ? "leave" : "hand-back"));
+    if (policy.has_registry) line("jobs", in_quotes(word(program.jobs)));
+    line("poison", fmt::format("{{ deaths = {}, within = {} }}", program.poison.deaths,
+                               time(program.poison.within)));
 }
 
 void Printer::print_custom(const std::string& program, const CustomRegistry& custom) {

@@ -38,7 +38,7 @@ constexpr Choice<core::OnFatal> on_fatals[] = {{"exit-when-all", core::OnFatal::
 constexpr Choice<core::Orphans> orphan_ways[] = {
     {"kill", core::Orphans::kill}, {"wait", core::Orphans::wait}, {"leave", core::Orphans::leave}};
 constexpr Choice<Jobs> job_ways[] = {
-    {"hand-back", Jobs::hand_back}, {"leave", Jobs::leave}, {"fail", std::nullopt}};
+    {"hand-back", Jobs::hand_back}, {"leave", Jobs::leave}, {"fail", Jobs::fail}};
 void read_jobs(const Value& value, ProgramDraft& draft) {
     draft.has_jobs = true;
     draft.jobs_at = value.position();
@@ -255,7 +255,7 @@ constexpr Key<ProgramDraft> keys[] = {
     {"log_rotate", read_log_rotate},
     {"overflow",
      [](const Value& v, ProgramDraft& d) { keep(d.program.overflow, v.choice(overflows)); }},
-    {"poison", nullptr},
+    {"poison", read_poison},
     {"singleton", nullptr},
     {"memory", nullptr},
     {"max_age", nullptr},

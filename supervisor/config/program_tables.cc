@@ -218,6 +218,25 @@ void read_log_rotate(const Value& value, ProgramDraft& draft) {
     read_table<LogRotate>(value, draft.program.log_rotate, keys, others);
 }
 
+// { deaths = 0 }: none is too many.
+void read_poison(const Value& value, ProgramDraft& draft) {
+    static constexpr Key<Poison> keys[] = {
+        {"deaths",
+         [](const Value& v, Poison& p) {
+             if (const auto deaths = v.whole<std::uint32_t>(0, 1000)) p.deaths = *deaths;
+         }},
+        {"within",
+         [](const Value& v, Poison& p) {
+             const auto length = v.duration();
+             if (length && *length < 1s) return v.complain("must be at least 1s");
+             if (length) p.within = *length;
+         }},
+    };
+    static constexpr OtherName others[] = {
+        {"count", "deaths"}, {"limit", "deaths"}, {"period", "within"}, {"window", "within"}};
+    read_table<Poison>(value, draft.program.poison, keys, others);
+}
+
 void read_stop(const Value& value, ProgramDraft& draft) {
     std::vector<core::StopStep> steps;
     bool is_good = true;

@@ -18,6 +18,13 @@ enum class Orphans : std::uint8_t { kill, wait, leave };
 enum class Jobs : std::uint8_t { hand_back, fail, leave };  // a dead worker's job in flight
 enum class Condition : std::uint8_t { started, ready, succeeded };
 
+// A job that was in hand at so many deaths of workers is failed and kept. 0: none is too many.
+struct Poison {
+    std::uint32_t deaths = 3;
+    Duration within = std::chrono::hours{24};
+    friend bool operator==(const Poison&, const Poison&) = default;
+};
+
 struct StopStep {
     SignalNumber signal;
     Duration wait;  // how long after it before the next; the last step (KILL) waits for as long as

@@ -81,7 +81,7 @@ Registrar::Registrar(loop::Loop& loop,
                      Log& log,
                      redis::Url url,
                      const config::Redis& settings,
-                     registry::SystemOptions options,
+                     RegistrarOptions options,
                      RegistrarEvents events)
     : loop_(loop),
       log_(log),
@@ -89,7 +89,7 @@ Registrar::Registrar(loop::Loop& loop,
       client_(loop,
               client_options(std::move(url), settings),
               [this](const redis::Client::State& state) { redis_changed(state); }),
-      options_(std::move(options)),
+      options_(std::move(options.system)),
       claims_(loop, client_, {options_.prefix, options_.owner}),
       debts_(loop,
              {[this](const registry::Release& release,
@@ -100,6 +100,9 @@ Registrar::Registrar(loop::Loop& loop,
              [this](const registry::Release& release, const registry::Released& released) {
                  paid(release, released);
              }),
+      roll_(loop, client_, options_.prefix, std::move(options.us), roll_events()),
+      earlier_lives_(loop, log, roll_.me(), std::move(options.steps_of)),
+      settlement_(loop, client_, options_.prefix, roll_.me(), settlement_tools()),
       look_pause_(first_look),
       look_timer_(loop, [this] { look(); }) {}
 
@@ -126,9 +129,12 @@ void Registrar::redis_changed(const redis::Client::State& state) {
                                       {"version", session.version},
                                       {"dataset", session.is_new_dataset ? "new" : ""},
                                       {"debts", std::to_string(debts_.count())}});
+        roll_.connected();
         debts_.pay_now();
+        settle_place();
         if (!sought_.empty()) look_timer_.arm(loop_.now());
     } else {
+        roll_.disconnected();
         log_.warn("redis-away", {{"url", shown_url()}, {"reason", state.why}});
     }
     events_.redis_changed(!state.connected);
@@ -191,6 +197,7 @@ void Registrar::looked(const Result<std::vector<registry::System::Found>>& resul
                 });
             if (still == sought_.end()) continue;  // it died meanwhile
             sought_.erase(still);
+            roll_.registered(sought.name, *found);
             events_.registered(sought, *found);
         }
     }
@@ -234,8 +241,86 @@ void Registrar::paid(const registry::Release& release, const registry::Released&
                 {"pid", std::to_string(release.pid.value())},
                 {"verdict", verdict_text(released.verdict)},
                 {"handed_back", joined(released.handed_back, ",")},
+                {"failed", joined(released.failed, ",")},
                 {"detail", released.detail}});
+    roll_.remove(release.name);
     events_.released(release);
+}
+
+// Only once in our life: who dies in this place afterwards is settled when its lease is over.
+void Registrar::settle_place() {
+    if (is_place_settled_) return events_.place_settled();
+    settlement_.settle_place(lifeline_.guard([this](bool is_whole) {
+        if (!is_whole && is_away()) return;  // once more when it is back
+        is_place_settled_ = is_whole;
+        events_.place_settled();
+    }));
+}
+
+registry::RollEvents Registrar::roll_events() {
+    return {[this](const std::vector<std::string>& over) {
+                roll_trouble_.clear();
+                if (roll_.may_judge()) settlement_.settle(over);
+            },
+            [this] {
+                log_.warn("forgotten",
+                          {{"instance", roll_.me().id},
+                           {"hint",
+                            "Redis was emptied, or did not hear from us for so long that others "
+                            "have settled us; our part of the roll is written anew"}});
+            },
+            [this](const Error& error) { roll_trouble(error); }};
+}
+
+registry::SettlementTools Registrar::settlement_tools() {
+    return {.witness =
+                [this](const registry::InstanceFacts& other,
+                       const std::vector<registry::RollEntry>& entries,
+                       std::function<void(registry::Witnessed)> done) {
+                    earlier_lives_.witness(other, entries, std::move(done));
+                },
+            .release =
+                [this](const registry::Release& release, registry::System::ReleaseDone done) {
+                    system(release.kind).release(release, std::move(done));
+                },
+            .vetoes = {},
+            .settled =
+                [this](const registry::InstanceFacts& whose, const registry::Release& release,
+                       const registry::Released& released) {
+                    log_.info("settled", {{"name", release.registration ? release.registration->name
+                                                                        : release.name},
+                                          {"pid", std::to_string(release.pid.value())},
+                                          {"host", release.hostname},
+                                          {"instance", whose.id},
+                                          {"verdict", verdict_text(released.verdict)},
+                                          {"handed_back", joined(released.handed_back, ",")},
+                                          {"failed", joined(released.failed, ",")},
+                                          {"reason", release.reason},
+                                          {"detail", released.detail}});
+                },
+            .left = [this](const registry::InstanceFacts& whose,
+                           const std::string& why) { left(whose, why); },
+            .trouble = [this](const Error& error) { roll_trouble(error); }};
+}
+
+// While Redis is away that has been told; what it refuses is told once.
+void Registrar::roll_trouble(const Error& error) {
+    if (is_away() || error.message() == roll_trouble_) return;
+    roll_trouble_ = error.message();
+    log_.warn("roll-not-kept",
+              {{"reason", error.message()},
+               {"hint",
+                "without it nobody settles what this instance leaves when it is killed; muster's "
+                "user needs the commands of docs/redis-faults.md"}});
+}
+
+void Registrar::left(const registry::InstanceFacts& whose, const std::string& why) {
+    constexpr std::size_t most_remembered = 1000;
+    if (left_.size() > most_remembered) left_.clear();
+    std::string& told = left_[whose.id];
+    if (told == why) return;
+    told = why;
+    log_.info("left", {{"instance", whose.id}, {"host", whose.host}, {"reason", why}});
 }
 
 }  // namespace muster::daemon

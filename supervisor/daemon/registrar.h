@@ -13,12 +13,15 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "config/config.h"
+#include "daemon/earlier_lives.h"
 #include "loop/lifeline.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "redis/client.h"
 #include "registry/claims.h"
 #include "registry/debts.h"
+#include "registry/roll.h"
+#include "registry/settlement.h"
 #include "registry/system.h"
 
 namespace muster::daemon {
@@ -27,6 +30,14 @@ struct RegistrarEvents {
     std::function<void(const registry::Sought&, const registry::Registration&)> registered;
     std::function<void(const registry::Release&)> released;  // the debt is paid
     std::function<void(bool is_away)> redis_changed;
+    // After each (re)connection: what can be proved of earlier lives in this place is settled.
+    std::function<void()> place_settled;
+};
+
+struct RegistrarOptions {
+    registry::SystemOptions system;
+    registry::InstanceFacts us;
+    std::function<LastSteps(const std::string& program)> steps_of;
 };
 
 class Registrar {
@@ -35,7 +46,7 @@ public:
               Log& log,
               redis::Url url,
               const config::Redis& settings,
-              registry::SystemOptions options,
+              RegistrarOptions options,
               RegistrarEvents events);
     Registrar(const Registrar&) = delete;
     Registrar& operator=(const Registrar&) = delete;
@@ -46,6 +57,7 @@ public:
     // attempt.
     void redis_may_be_back() { client_.try_now(); }
 
+    void spawned(const registry::RollEntry& entry) { roll_.put(entry); }
     void seek(registry::Sought sought);  // until it is found or forgotten
     void forget(ProcessId process);
     void release(registry::Release release);
@@ -53,6 +65,12 @@ public:
                registry::Claim claim,
                std::function<void(Outcome)> done);
     void drop_claim(const registry::Claim& claim);
+
+    // At the end: what is still in the roll is others' to settle from now on.
+    void leave() {
+        roll_.leave([] {});
+    }
+    [[nodiscard]] bool is_ending_survivors() const { return earlier_lives_.is_ending(); }
 
     [[nodiscard]] bool is_away() const { return !client_.is_connected(); }
     // Whether a worker that is not seen in the registry may be there all the same (I13): Redis is
@@ -72,6 +90,11 @@ private:
     void warn_of_unverified();
     void redis_changed(const redis::Client::State& state);
     void paid(const registry::Release& release, const registry::Released& released);
+    void settle_place();
+    registry::RollEvents roll_events();
+    registry::SettlementTools settlement_tools();
+    void roll_trouble(const Error& error);
+    void left(const registry::InstanceFacts& whose, const std::string& why);
 
     loop::Loop& loop_;
     Log& log_;
@@ -83,6 +106,12 @@ private:
     std::map<registry::RegistryKind, std::unique_ptr<registry::System>> systems_;  // as needed
     registry::Claims claims_;
     registry::Debts debts_;
+    registry::Roll roll_;
+    EarlierLives earlier_lives_;
+    registry::Settlement settlement_;
+    bool is_place_settled_ = false;
+    std::string roll_trouble_;                 // as it was told
+    std::map<std::string, std::string> left_;  // instance, and why: as it was told
     std::vector<registry::Sought> sought_;
     Duration look_pause_;
     std::size_t open_looks_ = 0;  // one for each kind that is looked for

@@ -13,7 +13,9 @@
 
 #include "base/text.h"
 #include "child/pid1.h"
+#include "child/proc.h"
 #include "config/expand.h"
+#include "daemon/place.h"
 
 namespace muster::daemon {
 
@@ -23,8 +25,9 @@ using namespace std::chrono_literals;
 
 constexpr Duration second_signal_hastens_after = 1s;  // spec, Signals to `muster run`
 constexpr Duration quit_patience = 1s;
-constexpr Duration debt_patience = 3s;    // of the shutdown, for deaths that are still to be told
-constexpr Duration output_patience = 1s;  // for a reader of our stdout
+constexpr Duration debt_patience = 3s;  // of the shutdown, for deaths that are still to be told
+constexpr Duration survivors_patience = 2s;  // beyond the stop steps of what an earlier life left
+constexpr Duration output_patience = 1s;     // for a reader of our stdout
 
 std::string hostname() {
     std::array<char, 256> buffer{};
@@ -127,7 +130,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                           if (stage_ == Stage::paying) return leave();
                           hasten();
                       }),
-      gate_timer_(loop_, [this] { open_gate(); }),
+      gate_timer_(loop_, [this] { gate_is_late(); }),
       end_timer_(loop_,
                  [this] {
                      server_.reset();
@@ -169,18 +172,20 @@ Outcome Supervisor::open() {
     auto url = redis::parse_url(settings_.config.redis->url);
     if (!url) return url.error().while_doing("redis.url");
     const char* dyno = std::getenv("DYNO");
-    registry::SystemOptions options{
+    registry::SystemOptions system{
         host_, instance_, settings_.config.redis->prefix, {}, dyno == nullptr ? "" : dyno};
-    options.is_of_family = [](Pid registered, const registry::Sought& sought) {
+    system.is_of_family = [](Pid registered, const registry::Sought& sought) {
         return registered == sought.pid || ::getsid(registered.value()) == sought.pid.value();
     };
     registrar_ = std::make_unique<Registrar>(
-        loop_, log_, std::move(*url), *settings_.config.redis, std::move(options),
+        loop_, log_, std::move(*url), *settings_.config.redis,
+        RegistrarOptions{std::move(system), facts(),
+                         [this](const std::string& program) { return steps_of(program); }},
         RegistrarEvents{[this](const registry::Sought& s, const registry::Registration& r) {
                             registered(s, r);
                         },
                         [this](const registry::Release& release) { released(release); },
-                        [this](bool is_away) { redis_changed(is_away); }});
+                        [this](bool is_away) { redis_changed(is_away); }, [this] { open_gate(); }});
     housekeeping_ = made_housekeeping();
     return Done{};
 }
@@ -204,6 +209,58 @@ int Supervisor::run() {
     child::let_go_of_startup();
     loop_.run();
     return status_;
+}
+
+registry::InstanceFacts Supervisor::facts() const {
+    registry::InstanceFacts us{.id = instance_,
+                               .service = settings_.config.supervisor.service,
+                               .host = host_,
+                               .version = MUSTER_VERSION,
+                               .started_at = started_at_,
+                               .lease = settings_.config.redis->lease,
+                               .place = read_place([](const char* name) {
+                                   const char* value = ::getenv(name);
+                                   return value == nullptr ? std::nullopt
+                                                           : std::optional<std::string>(value);
+                               }),
+                               .programs = {}};
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        const config::Program& program = settings_.config.programs[p];
+        us.programs.push_back({program.name, std::string(core::traits(program.registry).word),
+                               fleet_.count_of(ProgramId{p})});
+    }
+    return us;
+}
+
+// What an earlier life of a program leaves is ended as this life's would be.
+LastSteps Supervisor::steps_of(const std::string& name) const {
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        if (fleet_.program_name(ProgramId{p}) != name) continue;
+        const core::Policy& policy = fleet_.machine(fleet_.first_of(ProgramId{p})).policy();
+        return {policy.stop, policy.orphans};
+    }
+    const auto usual = core::traits(core::RegistryKind::rq).stop;
+    return {{usual.begin(), usual.end()}, core::Orphans::kill};
+}
+
+registry::RollEntry Supervisor::roll_entry(ProcessId id, Incarnation who) const {
+    const ProcessParts& parts = parts_[id.value()];
+    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const auto stat = child::read_stat(parts.leader->value());
+    registry::RollEntry entry;
+    entry.given = parts.name;
+    entry.name = parts.name;
+    entry.kind = core::traits(program.registry).word;
+    entry.process = parts.id;
+    entry.program = fleet_.program_name(fleet_.program_of(id));
+    entry.incarnation = who;
+    entry.pid = parts.leader->value();
+    entry.start_ticks = stat ? stat->start_time : 0;
+    entry.host = host_;
+    entry.spawned_at = parts.spawned_at;
+    entry.jobs = program.jobs;
+    entry.poison = program.poison;
+    return entry;
 }
 
 core::Moment Supervisor::moment() {
@@ -287,7 +344,9 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
             });
         }
     }
-    if (!registrar_ || !core::traits(program.registry).can_be_seen) return;
+    if (!registrar_ || program.registry == config::RegistryKind::none) return;
+    registrar_->spawned(roll_entry(id, who));
+    if (!core::traits(program.registry).can_be_seen) return;
     registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at,
                       may_choose_own_name(program), program.registry, executor_.custom_entry(id)});
 }
@@ -327,6 +386,12 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .may_choose_own_name = may_choose_own_name(program),
                               .kind = program.registry,
                               .custom = executor_.custom_entry(id)};
+    release.death = fmt::format("{}/{}/{}", instance_, parts.id, who.value());
+    if (parts.last_exit) release.reason = parts.last_exit->reason;
+    // Nobody's job is to blame where it was stopped, or ended as it should.
+    const core::ProcessMachine& machine = fleet_.machine(id);
+    if (machine.state() != core::State::stopping && !machine.ended_as_expected())
+        release.poison = program.poison;
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));
@@ -367,9 +432,24 @@ void Supervisor::claim_name(ProcessId id, Incarnation who) {
 
 void Supervisor::redis_changed(bool is_away) {
     if (is_away) return;
-    open_gate();
     fleet_.redis_is_back(moment());
     drain();
+}
+
+// Redis, or the settlement of earlier lives, takes longer than we wait for it. Survivors have all
+// the time that their stop steps give them.
+void Supervisor::gate_is_late() {
+    if (is_gate_late_ || !registrar_ || !registrar_->is_ending_survivors()) return open_gate();
+    is_gate_late_ = true;
+    Duration longest{};
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        Duration all{};
+        for (const core::StopStep& step :
+             fleet_.machine(fleet_.first_of(ProgramId{p})).policy().stop)
+            all += step.wait;
+        longest = std::max(longest, all);
+    }
+    gate_timer_.arm(loop_.now() + longest + survivors_patience);
 }
 
 void Supervisor::open_gate() {
@@ -515,6 +595,7 @@ void Supervisor::leave() {
              {"reason", registrar_->trouble()},
              {"hint", "these registrations stay in Redis until the job system's own clean-up"}});
     }
+    if (registrar_) registrar_->leave();
     waits_.give_up_all();
     if (settings_.is_plain) status_ = command_status();
     executor_.end_everybody();

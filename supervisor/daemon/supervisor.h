@@ -76,6 +76,10 @@ private:
 
     void redis_changed(bool is_away);
     void open_gate();
+    void gate_is_late();
+    [[nodiscard]] registry::InstanceFacts facts() const;
+    [[nodiscard]] LastSteps steps_of(const std::string& program) const;
+    [[nodiscard]] registry::RollEntry roll_entry(ProcessId process, Incarnation who) const;
     void registered(const registry::Sought& sought, const registry::Registration& registration);
     void released(const registry::Release& release);
 
@@ -126,6 +130,7 @@ private:
     std::optional<int> finish_with_;  // nothing is left to do but to leave
     int status_ = 0;
     TimePoint shutdown_began_;
+    bool is_gate_late_ = false;  // it waits for what survived an earlier life
 
     loop::Timer deadline_timer_;
     loop::Timer shutdown_timer_;

@@ -65,11 +65,7 @@ struct Estate {
     std::string value;
 };
 
-struct Poison {
-    std::uint32_t deaths = 3;  // 0: none is too many
-    Duration within = std::chrono::hours{24};
-    friend bool operator==(const Poison&, const Poison&) = default;
-};
+using core::Poison;
 
 // A death that is proved and still to be told.
 struct Release {

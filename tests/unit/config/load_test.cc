@@ -60,6 +60,7 @@ command_timeout = 1.5
 wait = "0s"
 release_wait = "100ms"
 sweep = 45
+lease = "3m"
 )");
     CHECK(config.supervisor.service == "analytics");
     CHECK(config.supervisor.control == "/run/m.sock");
@@ -73,6 +74,7 @@ sweep = 45
     CHECK(config.redis->wait == 0s);
     CHECK(config.redis->sweep == 45s);
     CHECK(config.redis->release_wait == 100ms);
+    CHECK(config.redis->lease == 3min);
 }
 
 TEST_CASE("an empty file has the defaults, and the hostname is the service") {

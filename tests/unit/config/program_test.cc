@@ -351,15 +351,25 @@ TEST_CASE("a value that is none is refused at its place") {
 }
 
 TEST_CASE("what does not act in this version is refused, never ignored") {
-    for (const char* line :
-         {"poison = { deaths = 3 }", "singleton = false", "memory = { soft = \"1MB\" }",
-          "max_age = \"1h\"", "health = {}", "autoscale = { min = 1 }", "jobs = \"fail\"",
-          "registry = \"arq\"", "registry = \"huey\"", "registry = \"bee-queue\""}) {
+    for (const char* line : {"singleton = false", "memory = { soft = \"1MB\" }", "max_age = \"1h\"",
+                             "health = {}", "autoscale = { min = 1 }", "registry = \"arq\"",
+                             "registry = \"huey\"", "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }
     CHECK(has(complaint_of("[program.a.health]\nexec = {}"),
               "m.toml:3:12: program.a.health: not supported"));
+}
+
+TEST_CASE("what becomes of jobs") {
+    CHECK(program("registry = \"rq\"", with_redis).poison == Poison{.deaths = 3, .within = 24h});
+    const Program other = program(
+        "registry = \"rq\"\njobs = \"fail\"\npoison = { deaths = 0, within = \"2h\" }", with_redis);
+    CHECK(other.jobs == Jobs::fail);
+    CHECK(other.poison == Poison{.deaths = 0, .within = 2h});
+    for (const char* line : {"poison = 3", "poison = { deaths = -1 }",
+                             "poison = { within = \"0s\" }", "poison = { death = 3 }"})
+        CHECK_MESSAGE(!complaint_of(line).empty(), line);
 }
 
 TEST_CASE("where output goes, how a file is rotated, and what happens to what finds no room") {
