@@ -30,6 +30,12 @@ struct ReadyTcp {
 };
 using Ready = std::variant<ReadyAfter, ReadyRegistered, ReadyTcp>;
 
+// [program.NAME.health] registry: of programs with a registry, which is always looked at.
+struct HealthRegistry {
+    Duration missing_after = std::chrono::seconds{60};
+    Duration heartbeat_timeout = std::chrono::minutes{10};
+};
+
 enum class OutputKind : std::uint8_t { forward, inherit, null, file, as_stdout };
 struct Output {
     OutputKind kind = OutputKind::forward;
@@ -63,8 +69,9 @@ struct Program {
     std::vector<std::string> command;  // argv, never empty
     RegistryKind registry = RegistryKind::none;
     Jobs jobs = Jobs::hand_back;
-    std::optional<CustomRegistry> custom;    // just with RegistryKind::custom
+    std::optional<CustomRegistry> custom;  // just with RegistryKind::custom
     Poison poison;
+    HealthRegistry health_registry;
     std::optional<std::uint32_t> processes;  // absent: one, whose id is the program's name
     std::string name_template = "{program}-{host}-{pid}-{time}-{rand}";
     std::string directory;  // "" = muster's own

@@ -325,9 +325,14 @@ void Printer::print_policy(const Program& program) {
     }
     line("stop", list(parts));
     line("orphans", in_quotes(word(policy.orphans)));
-    if (policy.has_registry) line("jobs", in_quotes(word(program.jobs)));
-    line("poison", fmt::format("{{ deaths = {}, within = {} }}", program.poison.deaths,
-                               time(program.poison.within)));
+    if (policy.has_registry) {
+        line("jobs", in_quotes(word(program.jobs)));
+        line("poison", fmt::format("{{ deaths = {}, within = {} }}", program.poison.deaths,
+                                   time(program.poison.within)));
+        line("health.registry", fmt::format("{{ missing_after = {}, heartbeat_timeout = {} }}",
+                                            time(program.health_registry.missing_after),
+                                            time(program.health_registry.heartbeat_timeout)));
+    }
 }
 
 void Printer::print_custom(const std::string& program, const CustomRegistry& custom) {

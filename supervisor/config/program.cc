@@ -259,7 +259,7 @@ constexpr Key<ProgramDraft> keys[] = {
     {"singleton", nullptr},
     {"memory", nullptr},
     {"max_age", nullptr},
-    {"health", nullptr},
+    {"health", read_health},
     {"autoscale", nullptr},
 };
 
@@ -386,6 +386,11 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
                 program.name));
     check_log_path(program, "stdout", program.stdout_to, draft.stdout_at, reading);
     check_log_path(program, "stderr", program.stderr_to, draft.stderr_at, reading);
+    if (draft.health_registry_at && !policy.has_registry)
+        reading.complain(*draft.health_registry_at,
+                         fmt::format("program.{}.health.registry: needs a registry; write registry "
+                                     "= \"rq\", or leave it out",
+                                     program.name));
     policy.claims_name = policy.has_registry && !is_unique_by_itself(program.name_template);
     const auto* after = std::get_if<ReadyAfter>(&program.ready);
     policy.ready_after = after == nullptr ? std::nullopt : std::optional<Duration>(after->delay);

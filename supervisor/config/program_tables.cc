@@ -218,6 +218,38 @@ void read_log_rotate(const Value& value, ProgramDraft& draft) {
     read_table<LogRotate>(value, draft.program.log_rotate, keys, others);
 }
 
+namespace {
+
+template <Duration HealthRegistry::*member>
+void read_patience(const Value& value, HealthRegistry& health) {
+    const auto length = value.duration();
+    if (length && *length < 1s) return value.complain("must be at least 1s");
+    if (length) health.*member = *length;
+}
+
+void read_health_registry(const Value& value, ProgramDraft& draft) {
+    static constexpr Key<HealthRegistry> keys[] = {
+        {"missing_after", read_patience<&HealthRegistry::missing_after>},
+        {"heartbeat_timeout", read_patience<&HealthRegistry::heartbeat_timeout>},
+    };
+    draft.health_registry_at = value.position();
+    read_table<HealthRegistry>(value, draft.program.health_registry, keys);
+}
+
+}  // namespace
+
+void read_health(const Value& value, ProgramDraft& draft) {
+    static constexpr Key<ProgramDraft> keys[] = {
+        {"registry", read_health_registry},
+        {"exec", nullptr},
+        {"http", nullptr},
+        {"tcp", nullptr},
+        {"watchdog", nullptr},
+        {"progress", nullptr},
+    };
+    read_table<ProgramDraft>(value, draft, keys);
+}
+
 // { deaths = 0 }: none is too many.
 void read_poison(const Value& value, ProgramDraft& draft) {
     static constexpr Key<Poison> keys[] = {

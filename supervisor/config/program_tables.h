@@ -8,6 +8,7 @@ namespace muster::config {
 void read_limits(const Value& value, ProgramDraft& draft);
 void read_ready(const Value& value, ProgramDraft& draft);
 void read_backoff(const Value& value, ProgramDraft& draft);
+void read_health(const Value& value, ProgramDraft& draft);
 void read_poison(const Value& value, ProgramDraft& draft);
 void read_stop(const Value& value, ProgramDraft& draft);
 void read_log_rotate(const Value& value, ProgramDraft& draft);

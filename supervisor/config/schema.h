@@ -32,6 +32,7 @@ struct ProgramDraft {
     std::vector<Position> after_at;  // of each item of program.after
     bool has_ready = false;
     Position ready_at;
+    std::optional<Position> health_registry_at;
     bool has_jobs = false;
     Position jobs_at;
     bool has_custom = false;

@@ -37,6 +37,7 @@ struct ProcessView {
     std::uint32_t failures = 0;
     std::optional<Duration> next_try_in;
     std::optional<bool> ready;
+    std::string_view health = "unknown";  // or "healthy", "unhealthy"
     std::string_view held;  // why it is not started though it is wanted; "" = not held
     const LastExit* last_exit = nullptr;
     bool ended_as_expected = true;            // of the last end

@@ -74,7 +74,7 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.number(process.failures);
     write_optional(json, "next_try_in", process.next_try_in);
     json.key("health");
-    json.string("unknown");
+    json.string(process.health);
     json.key("ready");
     process.ready ? json.boolean(*process.ready) : json.null();
     if (!process.held.empty()) {

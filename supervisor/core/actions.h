@@ -34,6 +34,7 @@ enum class Cause : std::uint8_t {
     spawn_failed,
     claim_refused,
     start_timed_out,
+    unhealthy,
     gave_up,  // start_limit
 };
 

@@ -37,6 +37,9 @@ struct SpawnFailed {
 struct BecameReady {
     Incarnation who;
 };
+struct Unhealthy {  // it lives, and does not work
+    Incarnation who;
+};
 struct ChildExited {
     Incarnation who;
     Exit how;
@@ -58,6 +61,7 @@ using ProcessEvent = std::variant<StartWanted,
                                   Spawned,
                                   SpawnFailed,
                                   BecameReady,
+                                  Unhealthy,
                                   ChildExited,
                                   FamilyEnded,
                                   NameReleased>;

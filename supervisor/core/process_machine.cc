@@ -55,6 +55,8 @@ const char* cause_text(Cause cause) {
             return "name-taken";
         case Cause::start_timed_out:
             return "start-timed-out";
+        case Cause::unhealthy:
+            return "unhealthy";
         case Cause::gave_up:
             return "start-limit-reached";
     }
@@ -288,6 +290,23 @@ void ProcessMachine::ready(const Moment& moment, Actions& actions) {
     never_ready_ = 0;
     held_tries_ = 0;
     move(State::running, Cause::became_ready, actions);
+}
+
+// Restarted as by an operator. Where it would not be started again it is left to work as it can.
+void ProcessMachine::on(const Unhealthy&, const Moment& moment, Actions& actions) {
+    switch (state_) {
+        case State::running:
+            if (policy_->restart == Restart::never) return;
+            if (moment.redis_is_away && policy_->has_registry) return;  // I13
+            return begin_stop(Intent::start_again, Cause::unhealthy, moment, actions);
+        case State::starting:
+        case State::stopping:
+        case State::stopped:
+        case State::backoff:
+        case State::exited:
+        case State::fatal:
+            return;
+    }
 }
 
 void ProcessMachine::on(const ChildExited& what, const Moment& moment, Actions& actions) {

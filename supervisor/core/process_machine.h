@@ -65,6 +65,7 @@ private:
     void on(const Spawned&, const Moment&, Actions&);
     void on(const SpawnFailed&, const Moment&, Actions&);
     void on(const BecameReady&, const Moment&, Actions&);
+    void on(const Unhealthy&, const Moment&, Actions&);
     void on(const ChildExited&, const Moment&, Actions&);
     void on(const FamilyEnded&, const Moment&, Actions&);
     void on(const NameReleased&, const Moment&, Actions&);

@@ -413,6 +413,7 @@ void Executor::died(std::uint64_t token, const child::ExitStatus& how) {
         parts.child->pid, parts.registered_name(), loop_.now() - parts.spawned_since});
     parts.child.reset();
     parts.probe.reset();
+    parts.ill.reset();
     const core::Exit exit = exit_of(how);
     if (!parts.last_exit) parts.last_exit = std::make_unique<control::LastExit>();
     parts.last_exit->by_signal = exit.by_signal;

@@ -25,6 +25,7 @@ struct ProcessParts {
     std::unique_ptr<registry::Registration>
         registration;  // as the worker wrote it; null = not seen (yet)
     std::unique_ptr<health::TcpProbe> probe;
+    std::unique_ptr<std::string> ill;  // why it is unhealthy; "" = healthy, null = not known
     struct Death {  // until it has been told: by then the replacement may live already
         Pid pid;
         std::string name;

@@ -18,6 +18,8 @@ using namespace std::chrono_literals;
 // takes its time.
 constexpr Duration first_look = 50ms;
 constexpr Duration rarest_look = 1s;
+constexpr Duration keep_pause =
+    30s;  // as RQ's busy workers; an entry counts as abandoned after 90 s
 
 const char* verdict_text(registry::Released::Verdict verdict) {
     switch (verdict) {
@@ -103,6 +105,8 @@ Registrar::Registrar(loop::Loop& loop,
       roll_(loop, client_, options_.prefix, std::move(options.us), roll_events()),
       earlier_lives_(loop, log, roll_.me(), std::move(options.steps_of)),
       settlement_(loop, client_, options_.prefix, roll_.me(), settlement_tools()),
+      attendance_(loop, attendance_tools()),
+      keep_timer_(loop, [this] { keep_all(); }),
       look_pause_(first_look),
       look_timer_(loop, [this] { look(); }) {}
 
@@ -130,11 +134,14 @@ void Registrar::redis_changed(const redis::Client::State& state) {
                                       {"dataset", session.is_new_dataset ? "new" : ""},
                                       {"debts", std::to_string(debts_.count())}});
         roll_.connected();
+        attendance_.connected();
+        keep_all();
         debts_.pay_now();
         settle_place();
         if (!sought_.empty()) look_timer_.arm(loop_.now());
     } else {
         roll_.disconnected();
+        attendance_.disconnected();
         log_.warn("redis-away", {{"url", shown_url()}, {"reason", state.why}});
     }
     events_.redis_changed(!state.connected);
@@ -221,7 +228,7 @@ void Registrar::claim(registry::RegistryKind kind,
         if (!result)
             return done(result.error().while_doing(fmt::format("claiming the name '{}'", name)));
         if (result->claimed) {
-            if (claim.holder_key.empty()) claims_.hold(claim);
+            claims_.hold(claim);
             return done(Done{});
         }
         const std::string who =
@@ -321,6 +328,40 @@ void Registrar::left(const registry::InstanceFacts& whose, const std::string& wh
     if (told == why) return;
     told = why;
     log_.info("left", {{"instance", whose.id}, {"host", whose.host}, {"reason", why}});
+}
+
+registry::AttendanceTools Registrar::attendance_tools() {
+    return {[this](registry::RegistryKind kind, std::vector<registry::Present> workers,
+                   registry::System::CheckDone done) {
+                system(kind).check(std::move(workers), std::move(done));
+            },
+            [this](ProcessId, Incarnation, const std::string& name) {
+                log_.warn("put-back", {{"name", name},
+                                       {"hint",
+                                        "it lives, but had fallen out of the registry: Redis was "
+                                        "emptied, or the worker was cut off or stopped for long"}});
+            },
+            [this](ProcessId process, Incarnation incarnation, const std::string& why) {
+                events_.judged(process, incarnation, why);
+            }};
+}
+
+void Registrar::keep(ProcessId process,
+                     registry::RegistryKind kind,
+                     const registry::Registration& as) {
+    kept_.insert_or_assign(process, Kept{kind, as});
+    keep_all();
+}
+
+void Registrar::keep_no_more(ProcessId process) {
+    kept_.erase(process);
+    if (kept_.empty()) keep_timer_.disarm();
+}
+
+void Registrar::keep_all() {
+    if (kept_.empty() || is_away()) return;
+    for (const auto& [process, one] : kept_) system(one.kind).keep(one.registration);
+    keep_timer_.arm(loop_.now() + keep_pause);
 }
 
 }  // namespace muster::daemon

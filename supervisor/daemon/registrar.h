@@ -18,6 +18,7 @@
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "redis/client.h"
+#include "registry/attendance.h"
 #include "registry/claims.h"
 #include "registry/debts.h"
 #include "registry/roll.h"
@@ -32,6 +33,7 @@ struct RegistrarEvents {
     std::function<void(bool is_away)> redis_changed;
     // After each (re)connection: what can be proved of earlier lives in this place is settled.
     std::function<void()> place_settled;
+    std::function<void(ProcessId, Incarnation, const std::string& why)> judged;  // "" = healthy
 };
 
 struct RegistrarOptions {
@@ -60,6 +62,16 @@ public:
     void spawned(const registry::RollEntry& entry) { roll_.put(entry); }
     void seek(registry::Sought sought);  // until it is found or forgotten
     void forget(ProcessId process);
+    // From its registration to its death.
+    void attend(const registry::Sought& who,
+                const registry::Registration& as,
+                registry::AttendanceRule rule) {
+        attendance_.add(who.process, who.incarnation, who.kind, as, rule);
+    }
+    void ended(ProcessId process) { attendance_.remove(process); }
+    // Its family goes on with its job and is waited for.
+    void keep(ProcessId process, registry::RegistryKind kind, const registry::Registration& as);
+    void keep_no_more(ProcessId process);
     void release(registry::Release release);
     void claim(registry::RegistryKind kind,
                registry::Claim claim,
@@ -91,6 +103,8 @@ private:
     void redis_changed(const redis::Client::State& state);
     void paid(const registry::Release& release, const registry::Released& released);
     void settle_place();
+    void keep_all();
+    registry::AttendanceTools attendance_tools();
     registry::RollEvents roll_events();
     registry::SettlementTools settlement_tools();
     void roll_trouble(const Error& error);
@@ -109,6 +123,13 @@ private:
     registry::Roll roll_;
     EarlierLives earlier_lives_;
     registry::Settlement settlement_;
+    registry::Attendance attendance_;
+    struct Kept {
+        registry::RegistryKind kind;
+        registry::Registration registration;
+    };
+    std::map<ProcessId, Kept> kept_;
+    loop::Timer keep_timer_;
     bool is_place_settled_ = false;
     std::string roll_trouble_;                 // as it was told
     std::map<std::string, std::string> left_;  // instance, and why: as it was told

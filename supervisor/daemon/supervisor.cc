@@ -96,6 +96,7 @@ bool tells_of_an_exit(core::Cause cause) {
         case core::Cause::spawn_failed:
         case core::Cause::claim_refused:
         case core::Cause::start_timed_out:
+        case core::Cause::unhealthy:
         case core::Cause::gave_up:
             return false;
     }
@@ -185,7 +186,10 @@ Outcome Supervisor::open() {
                             registered(s, r);
                         },
                         [this](const registry::Release& release) { released(release); },
-                        [this](bool is_away) { redis_changed(is_away); }, [this] { open_gate(); }});
+                        [this](bool is_away) { redis_changed(is_away); }, [this] { open_gate(); },
+                        [this](ProcessId process, Incarnation who, const std::string& why) {
+                            judged(process, who, why);
+                        }});
     housekeeping_ = made_housekeeping();
     return Done{};
 }
@@ -321,6 +325,7 @@ void Supervisor::carry_out(const core::Order& order) {
                                            {"reason", sent.error().message()}});
         }
     } else if (const auto* end = std::get_if<core::EndFamily>(&order)) {
+        if (registrar_) child_has_ended(end->process);
         executor_.end_family(end->process, end->who);
     } else if (const auto* release = std::get_if<core::ReleaseName>(&order)) {
         release_name(release->process, release->who);
@@ -356,6 +361,9 @@ void Supervisor::registered(const registry::Sought& sought,
     ProcessParts& parts = parts_[sought.process.value()];
     if (!parts.child || fleet_.machine(sought.process).incarnation() != sought.incarnation) return;
     parts.registration = std::make_unique<registry::Registration>(registration);
+    const config::HealthRegistry& health =
+        settings_.config.programs[fleet_.program_of(sought.process).value()].health_registry;
+    registrar_->attend(sought, registration, {health.missing_after, health.heartbeat_timeout});
     log_.info("registered", {{"program", fleet_.program_name(fleet_.program_of(sought.process))},
                              {"process", parts.id},
                              {"pid", std::to_string(sought.pid.value())},
@@ -369,12 +377,41 @@ void Supervisor::registered(const registry::Sought& sought,
     }
 }
 
+void Supervisor::judged(ProcessId id, Incarnation who, const std::string& why) {
+    ProcessParts& parts = parts_[id.value()];
+    if (!parts.child || fleet_.machine(id).incarnation() != who) return;
+    const bool is_recovery = why.empty() && parts.ill && !parts.ill->empty();
+    parts.ill = std::make_unique<std::string>(why);
+    if (why.empty() && !is_recovery) return;
+    log_.write(why.empty() ? LogLevel::info : LogLevel::warn,
+               why.empty() ? "healthy-again" : "unhealthy",
+               {{"program", fleet_.program_name(fleet_.program_of(id))},
+                {"process", parts.id},
+                {"pid", std::to_string(parts.child->pid.value())},
+                {"name", parts.registered_name()},
+                {"reason", why}});
+    if (why.empty()) return;
+    parts.trouble = why;
+    post({id, core::Unhealthy{who}});
+}
+
+// Before its family is ended, or waited for.
+void Supervisor::child_has_ended(ProcessId id) {
+    const ProcessParts& parts = parts_[id.value()];
+    registrar_->ended(id);
+    if (parts.registration && fleet_.machine(id).policy().orphans == core::Orphans::wait) {
+        const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+        registrar_->keep(id, program.registry, *parts.registration);
+    }
+}
+
 void Supervisor::release_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (registrar_ && !parts.leader) registrar_->drop_claim(claim_of(id));  // it was never spawned
     if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
     const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
     registrar_->forget(id);
+    registrar_->keep_no_more(id);
     registry::Release release{.process = id,
                               .incarnation = who,
                               .name = parts.name,

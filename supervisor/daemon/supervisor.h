@@ -77,6 +77,8 @@ private:
     void redis_changed(bool is_away);
     void open_gate();
     void gate_is_late();
+    void judged(ProcessId process, Incarnation who, const std::string& why);
+    void child_has_ended(ProcessId process);
     [[nodiscard]] registry::InstanceFacts facts() const;
     [[nodiscard]] LastSteps steps_of(const std::string& program) const;
     [[nodiscard]] registry::RollEntry roll_entry(ProcessId process, Incarnation who) const;

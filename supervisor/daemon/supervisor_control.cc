@@ -135,6 +135,7 @@ void Supervisor::each_process(const std::function<void(const control::ProcessVie
         process.restarts = machine.restarts();
         process.failures = machine.failures();
         process.held = held;
+        if (parts.ill) process.health = parts.ill->empty() ? "healthy" : "unhealthy";
         process.last_exit = parts.last_exit.get();
         if (parts.child) {
             process.pid = parts.child->pid.value();

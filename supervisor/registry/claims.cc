@@ -59,7 +59,9 @@ void Claims::drop(const Claim& claim) {
 }
 
 void Claims::hold(const Claim& claim) {
-    held_.insert_or_assign(claim.process, claim);
+    Claim ours = claim;
+    ours.holder_key.clear();  // the live holder is our own
+    held_.insert_or_assign(claim.process, std::move(ours));
     arm(claim.lasts / 3);
 }
 

@@ -57,8 +57,9 @@ public:
     // Gives up a claim without a release (the process was never spawned).
     void drop(const Claim& claim);
 
-    // Prolongs a claim again and again: for a name whose live holder is to be seen nowhere else.
-    // Until let_go(), which leaves the claim to the release, or to its end.
+    // Prolongs a claim again and again: the name's live holder may be seen nowhere else, or its key
+    // may expire while it stands still. Until let_go(), which leaves the claim to the release, or
+    // to its end.
     void hold(const Claim& claim);
     void let_go(ProcessId process) { held_.erase(process); }
 

@@ -39,6 +39,27 @@ struct CustomEntry {
     std::vector<std::pair<std::string, std::string>> fields;  // that the key, a hash, must hold
 };
 
+// A live own worker, as it registered, and its heartbeat as last seen ("" = not seen yet).
+struct Present {
+    Registration registration;
+    std::string heartbeat;
+};
+
+// What the registry shows of it.
+struct Presence {
+    enum class State : std::uint8_t {
+        here,
+        put_back,  // it had fallen out
+        foreign,   // its name is another's
+        ended,     // it has ended in order: its exit is on the way
+    };
+    State state = State::here;
+    std::string heartbeat = {};
+    std::string status = {};  // the job system's own word: "idle", "busy" …
+    std::string job = {};     // in hand; "" = none
+    std::optional<Duration> job_timeout = {};
+};
+
 // Whom we are looking for: the name that we gave, and the process that we spawned.
 struct Sought {
     ProcessId process;

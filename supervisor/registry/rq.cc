@@ -51,6 +51,24 @@ std::optional<Registration> registration(const std::string& name,
     return found;
 }
 
+std::optional<Presence> presence_of(const redis::Reply& row) {
+    const auto& words = row.elements;
+    if (words.size() != 5 || !std::ranges::all_of(words, &redis::Reply::is_text))
+        return std::nullopt;
+    Presence seen;
+    if (words[0].text == "put-back") seen.state = Presence::State::put_back;
+    if (words[0].text == "foreign") seen.state = Presence::State::foreign;
+    if (words[0].text == "ended") seen.state = Presence::State::ended;
+    seen.heartbeat = words[1].text;
+    seen.status = words[2].text;
+    seen.job = words[3].text;
+    std::int64_t timeout = 0;  // -1: it may take for ever
+    const std::string& text = words[4].text;
+    std::from_chars(text.data(), text.data() + text.size(), timeout);
+    if (timeout > 0) seen.job_timeout = std::chrono::seconds{timeout};
+    return seen;
+}
+
 const char* way_text(core::Jobs jobs) {
     switch (jobs) {
         case core::Jobs::hand_back:
@@ -291,6 +309,37 @@ void Rq::release_known(const Release& release, ReleaseDone done) {
                      else
                          done(reply.error());
                  }));
+}
+
+void Rq::check(std::vector<Present> workers, CheckDone done) {
+    std::vector<std::string> keys;
+    std::vector<std::string> args;
+    for (const auto& [known, heartbeat] : workers) {
+        keys.push_back(worker_key(known.name));
+        for (const std::string& word : {known.name, known.pid, known.hostname, known.birth,
+                                        joined(known.queues, ","), known.version, heartbeat})
+            args.push_back(word);
+    }
+    client_.eval(rq_check, std::move(keys), std::move(args),
+                 lifeline_.guard([done = std::move(done)](const Result<redis::Reply>& reply) {
+                     if (!reply) return done(reply.error());
+                     if (!reply->is_array()) return done(unexpected("looking at workers", *reply));
+                     std::vector<Presence> seen;
+                     for (const redis::Reply& row : reply->elements) {
+                         auto one = presence_of(row);
+                         if (!one) return done(unexpected("looking at workers", *reply));
+                         seen.push_back(std::move(*one));
+                     }
+                     done(std::move(seen));
+                 }));
+}
+
+// What it does is seen by the next one: no answer is waited for.
+void Rq::keep(const Registration& known) {
+    std::vector<std::string> args{known.name, known.pid, known.hostname, known.birth};
+    args.insert(args.end(), known.queues.begin(), known.queues.end());
+    client_.eval(rq_keep, {worker_key(known.name)}, std::move(args),
+                 [](const Result<redis::Reply>&) {});
 }
 
 }  // namespace muster::registry

@@ -21,6 +21,8 @@ public:
     [[nodiscard]] RegistryKind kind() const override { return RegistryKind::rq; }
     void look(std::vector<Sought> sought, LookDone done) override;
     void release(const Release& release, ReleaseDone done) override;
+    void check(std::vector<Present> workers, CheckDone done) override;
+    void keep(const Registration& registration) override;
     [[nodiscard]] std::string holder_key(const std::string& name) const override;
 
 private:

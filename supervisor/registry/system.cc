@@ -9,9 +9,11 @@
 namespace muster::registry {
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): systems that do put back keep both
-void System::put_back(std::vector<Registration>, PutBackDone done) {
-    done(std::vector<std::string>{});
+void System::check(std::vector<Present>, CheckDone done) {
+    done(std::vector<Presence>{});
 }
+
+void System::keep(const Registration&) {}
 
 std::string System::holder_key(const std::string&) const {
     return {};

@@ -36,7 +36,7 @@ public:
     using Found = std::pair<Sought, std::optional<Registration>>;
     using LookDone = std::function<void(Result<std::vector<Found>>)>;
     using ReleaseDone = std::function<void(Result<Released>)>;
-    using PutBackDone = std::function<void(Result<std::vector<std::string>> names)>;
+    using CheckDone = std::function<void(Result<std::vector<Presence>>)>;
 
     System() = default;
     System(const System&) = delete;
@@ -53,9 +53,14 @@ public:
     // Only after the proof that its whole family is dead. Safe to repeat.
     virtual void release(const Release& release, ReleaseDone done) = 0;
 
-    // Live own workers that fell out of the registry: registered again as they were, where the job
-    // system allows that from outside. Answers who was put back. Here: nobody, said at once.
-    virtual void put_back(std::vector<Registration> registrations, PutBackDone done);
+    // Live own workers, answered in their order: whoever fell out of the registry is put back as it
+    // was, where the job system allows that from outside. Here: nothing is known of anybody, which
+    // is said at once by an empty answer.
+    virtual void check(std::vector<Present> workers, CheckDone done);
+
+    // A dead worker's family goes on with its job, and is waited for: what the worker would have
+    // refreshed is refreshed. Here: nothing.
+    virtual void keep(const Registration& registration);
 
     // The hash by which a live holder of that name is seen; "" = the registry has none.
     [[nodiscard]] virtual std::string holder_key(const std::string& name) const;

@@ -1,5 +1,9 @@
 """Names that are not unique by themselves: claimed, held, reported."""
 
+import os
+
+import pytest
+
 from support import processes, rig
 from support.eventually import always, eventually
 
@@ -43,3 +47,37 @@ def test_a_name_that_stays_held_ends_in_FATAL(redis_server, muster, stub):
     eventually(5, lambda: redis_server.worker("the-one").get("state") == "idle")
     instance = muster(program(redis_server, "start_limit = 3", 'on_fatal = "stay"'))
     eventually(10, lambda: instance.state("fixed") == "FATAL")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root here")
+def test_I7_two_hosts_that_race_for_one_name_never_both_have_it(redis_server, muster):
+    config = program(redis_server, "start_limit = 0").replace("[redis]\n", '[redis]\nlease = "1s"\n')
+    hosts = [muster(config, wait=False, before=[
+        "unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child", "sh", "-c",
+        f'hostname {host} && exec "$@"', "sh"]) for host in ("host-one", "host-two")]
+    for host in hosts:
+        host.wait_until_up()
+
+    def living():
+        return [host for host in hosts if host.process is not None and host.one("fixed")["pid"]]
+
+    def one_lives():
+        found = living()
+        assert len(found) <= 1, "two workers under one name"
+        return found and redis_server.worker("the-one").get("pid")
+
+    for _ in range(3):
+        eventually(10, one_lives)
+        [owner] = living()
+        always(0.5, lambda: len(living()) == 1, "one worker")
+        # The key of a worker that stood still for long: its name is its own all the same.
+        redis_server.client.delete("rq:worker:the-one")
+        always(1, lambda: len(living()) == 1, "one worker, also without its key")
+        processes.kill(owner.host_pid("fixed"))
+    [owner] = eventually(10, lambda: one_lives() and living())
+    [other] = [host for host in hosts if host is not owner]
+    owner.kill()  # the whole host: nobody is left to give the name back
+    always(1, lambda: not other.one("fixed")["pid"], "the name still held")
+    redis_server.client.pexpire("rq:worker:the-one", 1)  # its key's and its claim's time is over
+    redis_server.client.delete("muster:claim:the-one")
+    eventually(10, lambda: other.one("fixed")["state"] == "RUNNING")

@@ -157,3 +157,101 @@ def test_I4_a_sibling_in_the_same_place_is_no_earlier_life(real_rq, redis_server
     assert redis_server.client.sismember("rq:workers", f"rq:worker:{worker['name']}")
     assert one.one("shap")["pid"] == worker["pid"]
     assert two.log_lines(" left ", "its supervisor lives")
+
+
+def settled_elsewhere(redis_server, heir, dead, names, job=None):
+    """The heir looks twice at what the dead instance left; the time between is the server's."""
+    client = redis_server.client
+    client.set("muster:since", 1)
+    age(redis_server, dead)  # its lease is over
+    for name in names:  # whoever does not refresh these for so long loses them
+        client.pexpire(f"rq:worker:{name}", 1)
+    if job:
+        for member in client.zrange("rq:wip:jobs", 0, -1):
+            client.zadd("rq:wip:jobs", {member: time.time() - 1})
+    eventually(15, lambda: set(client.hkeys("muster:looks:rq")) >= {f"rq:worker:{n}" for n in names},
+               "the first look")
+    always(1.5, lambda: not heir.log_lines(" settled "), "nothing settled by one look")
+    age(redis_server, dead)
+    eventually(15, lambda: all(heir.log_lines(" settled ", name) for name in names), "settled")
+
+
+@needs_namespaces
+def test_a_host_that_vanished_is_settled_by_a_sibling_after_two_looks(
+        real_rq, redis_server, muster, stub):
+    stub("foreign", "other,jobs")
+    config = real_rq.program().replace("[redis]\n", '[redis]\nlease = "3s"\n')
+    one = muster(config, before=elsewhere("host-one"))
+    worker = one.running("shap", seconds=30)
+    job = real_rq.enqueue(retries=1)
+    eventually(20, lambda: job.runs)
+    [dead] = instances(redis_server)
+    two = muster(config, before=elsewhere("host-two"))
+    heir = two.running("shap", seconds=30)
+    foreign = redis_server.worker("foreign")
+    one.kill()  # pid 1 of its namespace: nothing of it is left
+    settled_elsewhere(redis_server, two, dead, [worker["name"]], job)
+    assert redis_server.traces_of(worker["name"]) == []
+    assert dead not in instances(redis_server)
+    assert redis_server.client.exists(f"muster:roll:{dead}", f"muster:instance:{dead}") == 0
+    assert two.log_lines(" settled ", worker["name"], f"handed_back={job.id}")
+    assert redis_server.workers() == {heir["name"], "foreign"}
+    assert redis_server.worker("foreign") == foreign
+    processes.kill(two.host_pid("shap"))  # RQ looks for abandoned jobs when a worker starts
+    eventually(30, lambda: job.starts == 2)
+    job.let_finish()
+    eventually(10, lambda: job.status == "finished")
+    assert (job.starts, job.ends) == (2, 1)
+
+
+@needs_namespaces
+def test_I4_live_workers_of_an_instance_that_is_not_heard_of_survive_its_settlement(
+        real_rq, redis_server, muster):
+    """Its supervisor stands still for long; its workers live, and one of them has even lost its key."""
+    config = real_rq.program("processes = 2").replace("[redis]\n", '[redis]\nlease = "1s"\n')
+    one = muster(config, before=elsewhere("host-one"))
+    workers = one.running(seconds=30)
+    for worker in workers:
+        eventually(5, lambda: redis_server.worker(worker["name"]).get("state") == "idle")
+    [silent] = instances(redis_server)
+    two = muster(config.replace("processes = 2", "processes = 1"), before=elsewhere("host-two"))
+    two.running(seconds=30)
+    os.kill(one.pid, signal.SIGSTOP)
+    stopped, cut_off = one.host_pid_of(workers[0]), workers[1]
+    os.kill(stopped, signal.SIGSTOP)  # for longer than its key's TTL
+    client = redis_server.client
+    client.delete(f"rq:worker:{workers[0]['name']}")
+    client.set("muster:since", 1)
+    for _ in range(3):
+        age(redis_server, silent)
+        eventually(10, lambda: client.exists(f"muster:settling:{silent}"), "a look at it")
+    assert not two.log_lines(" settled ")
+    assert client.exists(f"rq:worker:{cut_off['name']}")
+    for worker in workers:
+        assert client.sismember("rq:workers", f"rq:worker:{worker['name']}")
+        assert client.sismember("rq:workers:jobs", f"rq:worker:{worker['name']}")
+    assert set(roll(redis_server, silent)) == {worker["name"] for worker in workers}
+    os.kill(stopped, signal.SIGCONT)
+    os.kill(one.pid, signal.SIGCONT)
+    eventually(10, lambda: client.zscore("muster:instances", silent) > time.time() * 1000)
+
+
+@needs_namespaces
+def test_many_heirs_settle_exactly_once(real_rq, redis_server, muster):
+    config = real_rq.program().replace("[redis]\n", '[redis]\nlease = "1s"\n')
+    one = muster(config, before=elsewhere("host-one"))
+    worker = one.running("shap", seconds=30)
+    [dead] = instances(redis_server)
+    heirs = [muster(config, before=elsewhere(f"heir-{number}")) for number in range(3)]
+    for heir in heirs:
+        heir.running(seconds=30)
+    one.kill()
+    client = redis_server.client
+    client.set("muster:since", 1)
+    client.pexpire(f"rq:worker:{worker['name']}", 1)
+    age(redis_server, dead)
+    eventually(15, lambda: client.hexists("muster:looks:rq", f"rq:worker:{worker['name']}"))
+    age(redis_server, dead)
+    eventually(15, lambda: dead not in instances(redis_server))
+    told = [line for heir in heirs for line in heir.log_lines(" settled ", worker["name"])]
+    assert len(told) == 1, told

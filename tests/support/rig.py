@@ -165,11 +165,14 @@ class Muster:
 
     def host_pid(self, process):
         """The pid as seen from here of a process whose pid muster knows inside its namespace."""
-        inner = self.one(process)["pid"]
+        return self.host_pid_of(self.one(process))
+
+    def host_pid_of(self, seen):
+        """The same of one whose view was read before."""
         for pid in processes.children(self.pid):
-            if processes.pid_in_namespace(pid) == inner:
+            if processes.pid_in_namespace(pid) == seen["pid"]:
                 return pid
-        raise LookupError(process)
+        raise LookupError(seen["id"])
 
     def client(self, *arguments, timeout=60):
         return subprocess.run([BINARY, "-s", str(self.control), *arguments], env=self.env,

@@ -351,24 +351,35 @@ TEST_CASE("a value that is none is refused at its place") {
 }
 
 TEST_CASE("what does not act in this version is refused, never ignored") {
-    for (const char* line : {"singleton = false", "memory = { soft = \"1MB\" }", "max_age = \"1h\"",
-                             "health = {}", "autoscale = { min = 1 }", "registry = \"arq\"",
-                             "registry = \"huey\"", "registry = \"bee-queue\""}) {
+    for (const char* line :
+         {"singleton = false", "memory = { soft = \"1MB\" }", "max_age = \"1h\"",
+          "health = { tcp = \"x:1\" }", "autoscale = { min = 1 }", "registry = \"arq\"",
+          "registry = \"huey\"", "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }
-    CHECK(has(complaint_of("[program.a.health]\nexec = {}"),
-              "m.toml:3:12: program.a.health: not supported"));
+    CHECK(
+        has(complaint_of("[program.a.health]\nexec = {}"), "program.a.health.exec: not supported"));
 }
 
-TEST_CASE("what becomes of jobs") {
-    CHECK(program("registry = \"rq\"", with_redis).poison == Poison{.deaths = 3, .within = 24h});
+TEST_CASE("what becomes of jobs, and when a registered worker counts as hung") {
+    const Program usual = program("registry = \"rq\"", with_redis);
+    CHECK(usual.poison == Poison{.deaths = 3, .within = 24h});
+    CHECK(usual.health_registry.missing_after == 60s);
+    CHECK(usual.health_registry.heartbeat_timeout == 10min);
     const Program other = program(
-        "registry = \"rq\"\njobs = \"fail\"\npoison = { deaths = 0, within = \"2h\" }", with_redis);
+        "registry = \"rq\"\njobs = \"fail\"\npoison = { deaths = 0, within = \"2h\" }\n"
+        "health = { registry = { missing_after = \"5s\", heartbeat_timeout = \"1m\" } }",
+        with_redis);
     CHECK(other.jobs == Jobs::fail);
     CHECK(other.poison == Poison{.deaths = 0, .within = 2h});
-    for (const char* line : {"poison = 3", "poison = { deaths = -1 }",
-                             "poison = { within = \"0s\" }", "poison = { death = 3 }"})
+    CHECK(other.health_registry.missing_after == 5s);
+    CHECK(other.health_registry.heartbeat_timeout == 1min);
+    for (const char* line :
+         {"poison = 3", "poison = { deaths = -1 }", "poison = { within = \"0s\" }",
+          "poison = { death = 3 }", "health = 1", "health = { registry = true }",
+          "registry = \"rq\"\nhealth = { registry = { missing_after = \"1ms\" } }",
+          "health = { registry = { missing_after = \"1m\" } }"})  // it has no registry
         CHECK_MESSAGE(!complaint_of(line).empty(), line);
 }
 

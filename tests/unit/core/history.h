@@ -52,6 +52,7 @@ public:
                 break;
             case 4:
                 rig_.pass(std::chrono::milliseconds{500});
+                if (pick_(4) == 0) rig_.post(Unhealthy{rig_.who(process)}, process);
                 break;
             case 5:
                 rig_.moment.redis_is_away = pick_(2) == 0;

@@ -266,3 +266,32 @@ TEST_CASE("what somebody left behind with orphans = leave is not released") {
     CHECK(rig.count<ReleaseName>() == 0);
     CHECK(rig.state() == State::starting);
 }
+
+TEST_CASE("a worker that is unhealthy is restarted through its stop steps, unless Redis is away") {
+    Rig rig{worker_policy()};
+    rig.start();
+    rig.up();
+    const Incarnation first = rig.who();
+    rig.post(Unhealthy{Incarnation{first.value() + 1}});
+    CHECK(rig.state() == State::running);
+    rig.moment.redis_is_away = true;
+    rig.post(Unhealthy{first});
+    CHECK(rig.state() == State::running);  // I13
+    rig.moment.redis_is_away = false;
+    rig.post(Unhealthy{first});
+    CHECK(rig.state() == State::stopping);
+    CHECK(rig.count<SendSignal>() == 1);
+    rig.gone(killed);
+    CHECK(rig.state() == State::starting);
+    CHECK(rig.who() != first);
+}
+
+TEST_CASE("a worker that would not be started again is not killed for its health") {
+    Policy policy = worker_policy();
+    policy.restart = Restart::never;
+    Rig rig{policy};
+    rig.start();
+    rig.up();
+    rig.post(Unhealthy{rig.who()});
+    CHECK(rig.state() == State::running);
+}

@@ -62,12 +62,12 @@ TEST_CASE("kinds that this version does not support have no adapter") {
         CHECK_FALSE(registry::make_system(kind, client, SystemRig::our_options()));
 }
 
-TEST_CASE("put back is nothing for a system that does not know how") {
+TEST_CASE("a check tells nothing of the workers of a system that does not know how") {
     SystemRig rig(RegistryKind::celery);
     bool is_answered = false;
-    rig.system->put_back({}, [&](const Result<std::vector<std::string>>& names) {
-        REQUIRE(names);
-        CHECK(names->empty());
+    rig.system->check({}, [&](const Result<std::vector<registry::Presence>>& seen) {
+        REQUIRE(seen);
+        CHECK(seen->empty());
         is_answered = true;
     });
     CHECK(is_answered);
