@@ -104,6 +104,7 @@ Registrar::Registrar(loop::Loop& loop,
              }),
       roll_(loop, client_, options_.prefix, std::move(options.us), roll_events()),
       earlier_lives_(loop, log, roll_.me(), std::move(options.steps_of)),
+      vetoes_(client_, registry::member_sets(registry::RegistryKind::rq)->signs),
       settlement_(loop, client_, options_.prefix, roll_.me(), settlement_tools()),
       attendance_(loop, attendance_tools()),
       keep_timer_(loop, [this] { keep_all(); }),
@@ -290,7 +291,21 @@ registry::SettlementTools Registrar::settlement_tools() {
                 [this](const registry::Release& release, registry::System::ReleaseDone done) {
                     system(release.kind).release(release, std::move(done));
                 },
-            .vetoes = {},
+            // The script sees the subscribers; here only who has a connection of its name.
+            .vetoes =
+                [this](std::vector<std::string> names,
+                       std::function<void(Result<std::vector<bool>>)> done) {
+                    vetoes_.start_anew();
+                    vetoes_.ask(std::move(names),
+                                [done = std::move(done)](
+                                    const Result<std::vector<registry::Veto>>& vetoes) {
+                                    if (!vetoes) return done(vetoes.error());
+                                    std::vector<bool> connected;
+                                    for (const registry::Veto veto : *vetoes)
+                                        connected.push_back(veto == registry::Veto::connected);
+                                    done(std::move(connected));
+                                });
+                },
             .settled =
                 [this](const registry::InstanceFacts& whose, const registry::Release& release,
                        const registry::Released& released) {

@@ -24,6 +24,7 @@
 #include "registry/roll.h"
 #include "registry/settlement.h"
 #include "registry/system.h"
+#include "registry/vetoes.h"
 
 namespace muster::daemon {
 
@@ -122,6 +123,7 @@ private:
     registry::Debts debts_;
     registry::Roll roll_;
     EarlierLives earlier_lives_;
+    registry::Vetoes vetoes_;
     registry::Settlement settlement_;
     registry::Attendance attendance_;
     struct Kept {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/supervisor.h"
+#include "registry/roll.h"
 
 namespace muster::daemon {
 
@@ -53,7 +54,11 @@ std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
                     "nothing may be decided yet: this Redis is a replica, or "
                     "its data is known to us for less than redis.lease"};
             },
-            .read_instances = {}});
+            .read_instances =
+                [this](registry::InstancesRead done) {
+                    registry::read_instances(registrar_->client(),
+                                             settings_.config.redis->prefix, std::move(done));
+                }});
 }
 
 // After its death an own worker's registration is a debt, and its key is there until it is paid.
