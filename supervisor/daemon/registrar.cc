@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "config/load.h"
+#include "registry/member_sets.h"
 
 namespace muster::daemon {
 

@@ -12,6 +12,7 @@
 #include "registry/claims.h"
 #include "registry/rq_result.h"
 #include "registry/scripts.h"
+#include "registry/work.h"
 
 namespace muster::registry {
 namespace {
@@ -137,6 +138,15 @@ Rq::Rq(redis::Client& client, SystemOptions options)
 
 std::string Rq::holder_key(const std::string& name) const {
     return worker_key(name);
+}
+
+void Rq::work(std::vector<std::string> names, WorkDone done) {
+    for (std::string& name : names) name = worker_key(name);
+    const auto judge = [](std::string_view state) {
+        if (state == "busy") return Work::busy;
+        return state.empty() ? Work::unknown : Work::idle;
+    };
+    ask_work(client_, std::move(names), "state", judge, std::move(done));
 }
 
 bool Rq::is_theirs(const Registration& found, const Sought& sought) const {

@@ -23,6 +23,7 @@ public:
     void release(const Release& release, ReleaseDone done) override;
     void check(std::vector<Present> workers, CheckDone done) override;
     void keep(const Registration& registration) override;
+    void work(std::vector<std::string> names, WorkDone done) override;
     [[nodiscard]] std::string holder_key(const std::string& name) const override;
 
 private:

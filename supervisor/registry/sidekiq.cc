@@ -8,6 +8,7 @@
 #include "registry/answers.h"
 #include "registry/claims.h"
 #include "registry/scripts.h"
+#include "registry/work.h"
 
 namespace muster::registry {
 namespace {
@@ -35,6 +36,14 @@ void Sidekiq::look(std::vector<Sought> sought, LookDone done) {
     if (!options_.dyno.empty()) hostnames.push_back(options_.dyno);
     for (const auto& one : sought) hostnames.push_back(one.name);
     search_.look(std::move(sought), std::move(hostnames), std::move(done));
+}
+
+void Sidekiq::work(std::vector<std::string> names, WorkDone done) {
+    const auto judge = [](std::string_view busy) {
+        if (busy == "0") return Work::idle;
+        return busy.empty() ? Work::unknown : Work::busy;
+    };
+    ask_work(client_, std::move(names), "busy", judge, std::move(done));
 }
 
 void Sidekiq::release(const Release& release, ReleaseDone done) {

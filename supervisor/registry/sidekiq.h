@@ -23,6 +23,7 @@ public:
     // Found are also processes whose $DYNO is the name that we gave them.
     void look(std::vector<Sought> sought, LookDone done) override;
     void release(const Release& release, ReleaseDone done) override;
+    void work(std::vector<std::string> names, WorkDone done) override;
 
 private:
     void release_known(const Release& release, const Registration& known, ReleaseDone done);

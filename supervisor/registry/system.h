@@ -37,6 +37,8 @@ public:
     using LookDone = std::function<void(Result<std::vector<Found>>)>;
     using ReleaseDone = std::function<void(Result<Released>)>;
     using CheckDone = std::function<void(Result<std::vector<Presence>>)>;
+    enum class Work : std::uint8_t { unknown, idle, busy };
+    using WorkDone = std::function<void(Result<std::vector<Work>>)>;
 
     System() = default;
     System(const System&) = delete;
@@ -61,6 +63,10 @@ public:
     // A dead worker's family goes on with its job, and is waited for: what the worker would have
     // refreshed is refreshed. Here: nothing.
     virtual void keep(const Registration& registration);
+
+    // What these registered workers are doing, in their order; here, and of whoever has gone:
+    // unknown, said at once.
+    virtual void work(std::vector<std::string> names, WorkDone done);
 
     // The hash by which a live holder of that name is seen; "" = the registry has none.
     [[nodiscard]] virtual std::string holder_key(const std::string& name) const;

@@ -482,3 +482,22 @@ TEST_CASE("the scripts' hashes are those that Redis computes") {
                                registry::claim, registry::drop_claim})
         CHECK(server.text({"SCRIPT", "LOAD", std::string(script.body)}) == script.sha1);
 }
+
+TEST_CASE("who is busy and who is idle is told in the order of the names") {
+    Rig rig;
+    for (int i = 0; i < 450; ++i) rig.registers("w" + std::to_string(i));
+    rig.server.ask({"HSET", "rq:worker:w300", "state", "idle"});
+    std::vector<std::string> names;
+    for (int i = 0; i < 450; ++i) names.push_back("w" + std::to_string(i));
+    names.emplace_back("nobody");
+    std::optional<Result<std::vector<registry::System::Work>>> answer;
+    rig.rq.work(names, [&](auto work) { answer = std::move(work); });
+    REQUIRE(run_until(rig.loop, [&] { return answer.has_value(); }));
+    REQUIRE(answer->ok());
+    using Work = registry::System::Work;
+    REQUIRE((*answer)->size() == 451);
+    CHECK((**answer)[299] == Work::busy);
+    CHECK((**answer)[300] == Work::idle);
+    CHECK((**answer)[450] == Work::unknown);
+    CHECK(std::count((*answer)->begin(), (*answer)->end(), Work::busy) == 449);
+}
