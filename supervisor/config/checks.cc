@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <unordered_map>
 
 #include "base/text.h"
@@ -15,17 +16,24 @@ namespace {
 
 class FleetCheck {
 public:
-    FleetCheck(std::span<const ProgramDraft> programs, Reading& reading)
-        : programs_(programs), reading_(reading), marks_(programs.size(), Mark::unseen) {
+    FleetCheck(std::span<const ProgramDraft> programs,
+               std::span<const GroupDraft> groups,
+               Reading& reading)
+        : programs_(programs),
+          groups_(groups),
+          reading_(reading),
+          marks_(programs.size(), Mark::unseen) {
         index_.reserve(programs.size());
-        for (std::size_t i = 0; i < programs.size(); ++i)
-            index_.emplace(programs[i].program.name, i);
+        for (const ProgramDraft& draft : programs) priorities_.push_back(draft.program.priority);
     }
 
     void run() {
-        for (const ProgramDraft& draft : programs_) {
-            check_names(draft);
-            check_id(draft);
+        for (std::size_t i = 0; i < programs_.size(); ++i) index_program(i);
+        for (const GroupDraft& draft : groups_) check_group(draft);
+        for (std::size_t i = 0; i < programs_.size(); ++i) {
+            check_names(programs_[i]);
+            check_id(programs_[i].program.name, programs_[i].name_at, "program");
+            check_priorities(i);
         }
         for (std::size_t i = 0; i < programs_.size(); ++i) find_cycle(i);
     }
@@ -36,6 +44,58 @@ private:
     void complain_of_after(const ProgramDraft& draft, std::size_t item, std::string_view what) {
         reading_.complain(draft.after_at[item],
                           fmt::format("program.{}.after: {}", draft.program.name, what));
+    }
+
+    void index_program(std::size_t i) {
+        const ProgramDraft& draft = programs_[i];
+        const auto [first, is_new] = index_.emplace(draft.program.name, i);
+        if (is_new) return;
+        const Position& other = programs_[first->second].name_at;  // in another file, says TOML
+        reading_.complain(draft.name_at,
+                          fmt::format("program.{}: is in {}:{}, too", draft.program.name,
+                                      reading_.file_name(other.file), other.line));
+    }
+
+    void check_group(const GroupDraft& draft) {
+        const std::string& name = draft.group.name;
+        const auto wrong = [&](Position where, std::string_view what) {
+            reading_.complain(where, fmt::format("group.{}: {}", name, what));
+        };
+        if (index_.contains(name)) wrong(draft.name_at, "there is a program of this name");
+        if (!group_names_.insert(name).second) wrong(draft.name_at, "there are two of this name");
+        check_id(name, draft.name_at, "group");
+        for (std::size_t i = 0; i < draft.group.programs.size(); ++i) {
+            const std::string& member = draft.group.programs[i];
+            const auto found = index_.find(member);
+            if (found == index_.end()) {
+                std::vector<std::string_view> names;
+                for (const ProgramDraft& other : programs_) names.push_back(other.program.name);
+                wrong(draft.programs_at[i],
+                      fmt::format("there is no program '{}'{}", member, suggestion(member, names)));
+                continue;
+            }
+            const auto [group, is_new] = group_of_.emplace(member, name);
+            if (!is_new)
+                wrong(draft.programs_at[i],
+                      fmt::format("program {} is in group {} already", member, group->second));
+            priorities_[found->second] = draft.group.priority;
+        }
+    }
+
+    // The shutdown goes by both: what starts after another must not have to outlive it.
+    void check_priorities(std::size_t program) {
+        const ProgramDraft& draft = programs_[program];
+        for (std::size_t i = 0; i < draft.program.after.size(); ++i) {
+            const auto other = index_.find(draft.program.after[i].program);
+            if (other == index_.end()) continue;
+            const std::uint32_t theirs = priorities_[other->second];
+            if (theirs <= priorities_[program]) continue;
+            complain_of_after(
+                draft, i,
+                fmt::format("{} has priority {}, and this {}: what starts first has the lower "
+                            "number, or the same",
+                            other->first, theirs, priorities_[program]));
+        }
     }
 
     void check_names(const ProgramDraft& draft) {
@@ -50,8 +110,7 @@ private:
     }
 
     // "shap_01" is the second process of a program "shap" with two.
-    void check_id(const ProgramDraft& draft) {
-        const std::string& name = draft.program.name;
+    void check_id(const std::string& name, Position where, std::string_view what) {
         const auto bar = name.rfind('_');
         if (bar == std::string::npos || name.size() - bar < 3) return;
         std::uint32_t number = 0;
@@ -63,9 +122,8 @@ private:
         if (number >= other.processes.value_or(0) ||
             name != fmt::format("{}_{:02}", other.name, number))
             return;
-        reading_.complain(
-            draft.name_at,
-            fmt::format("program.{}: program {} has a process of this name", name, other.name));
+        reading_.complain(where, fmt::format("{}.{}: program {} has a process of this name", what,
+                                             name, other.name));
     }
 
     // Depth first, with a stack of our own: a chain may be as long as the file.
@@ -104,15 +162,36 @@ private:
     }
 
     std::span<const ProgramDraft> programs_;
+    std::span<const GroupDraft> groups_;
     Reading& reading_;
     std::vector<Mark> marks_;
     std::unordered_map<std::string_view, std::size_t> index_;
+    std::unordered_map<std::string_view, std::string_view> group_of_;
+    std::set<std::string_view> group_names_;
+    std::vector<std::uint32_t> priorities_;  // of each program, or of its group
 };
 
 }  // namespace
 
-void check_fleet(std::span<const ProgramDraft> programs, Reading& reading) {
-    FleetCheck{programs, reading}.run();
+void check_fleet(std::span<const ProgramDraft> programs,
+                 std::span<const GroupDraft> groups,
+                 Reading& reading) {
+    FleetCheck{programs, groups, reading}.run();
+}
+
+std::vector<core::Priority> priorities_of(const Config& config) {
+    std::unordered_map<std::string_view, std::uint32_t> groups;
+    for (const Group& group : config.groups) {
+        for (const std::string& program : group.programs) groups.emplace(program, group.priority);
+    }
+    std::vector<core::Priority> priorities;
+    priorities.reserve(config.programs.size());
+    for (const Program& program : config.programs) {
+        const auto group = groups.find(program.name);
+        priorities.push_back(
+            {group == groups.end() ? program.priority : group->second, program.priority});
+    }
+    return priorities;
 }
 
 }  // namespace muster::config

@@ -21,12 +21,16 @@ using core::Poison;
 using core::RegistryKind;
 // "fail" is refused: not supported in this version
 
-struct ReadyRegistered {};
+struct ReadyRegistered {
+    friend bool operator==(const ReadyRegistered&, const ReadyRegistered&) = default;
+};
 struct ReadyAfter {
     Duration delay;
+    friend bool operator==(const ReadyAfter&, const ReadyAfter&) = default;
 };
 struct ReadyTcp {
     std::string address;  // "host:port", or the path of a unix socket
+    friend bool operator==(const ReadyTcp&, const ReadyTcp&) = default;
 };
 using Ready = std::variant<ReadyAfter, ReadyRegistered, ReadyTcp>;
 
@@ -40,12 +44,14 @@ enum class OutputKind : std::uint8_t { forward, inherit, null, file, as_stdout }
 struct Output {
     OutputKind kind = OutputKind::forward;
     std::string path;  // only for file; {…} placeholders allowed
+    friend bool operator==(const Output&, const Output&) = default;
 };
 
 struct LogRotate {                    // of a file that is an Output
     std::uint64_t size = 10'000'000;  // 0 = never rotated by us
     std::uint32_t keep = 5;           // older ones, beside the file itself
     bool compress = false;
+    friend bool operator==(const LogRotate&, const LogRotate&) = default;
 };
 enum class Overflow : std::uint8_t { wait, drop };  // of output that its target cannot take now
 
@@ -53,6 +59,15 @@ struct Limit {
     int resource;  // RLIMIT_…
     std::uint64_t soft;
     std::uint64_t hard;
+    friend bool operator==(const Limit&, const Limit&) = default;
+};
+
+// Of all processes of a session together, in bytes; 0 = no limit.
+struct Memory {
+    std::uint64_t soft = 0;  // replaced when it is idle
+    std::uint64_t hard = 0;  // replaced at once
+    [[nodiscard]] bool is_limited() const { return soft > 0 || hard > 0; }
+    friend bool operator==(const Memory&, const Memory&) = default;
 };
 
 // What a home-made worker keeps of itself in Redis. Templates: {name}, {pid} and what stands in a
@@ -62,6 +77,7 @@ struct CustomRegistry {
     std::string member;                         // what stands in it; {name} by default
     std::string key;                            // that worker's own key; "" = none
     std::map<std::string, std::string> fields;  // that the key, a hash, must hold
+    friend bool operator==(const CustomRegistry&, const CustomRegistry&) = default;
 };
 
 struct Program {
@@ -86,11 +102,21 @@ struct Program {
     std::optional<int> oom_score_adj;
     std::vector<core::Dependency> after;
     Ready ready = ReadyAfter{std::chrono::seconds{1}};
+    std::uint32_t priority = 999;
     core::Policy policy;
+    Memory memory;
     Output stdout_to;
     Output stderr_to;  // only this can be as_stdout
     LogRotate log_rotate;
     Overflow overflow = Overflow::wait;
+    friend bool operator==(const Program&, const Program&) = default;
+};
+
+struct Group {  // programs that are told things together; a program is in one at most
+    std::string name;
+    std::vector<std::string> programs;
+    std::uint32_t priority = 999;
+    friend bool operator==(const Group&, const Group&) = default;
 };
 
 struct Tls {
@@ -134,6 +160,10 @@ struct Config {
     Supervisor supervisor;
     std::optional<Redis> redis;  // absent: no registry
     std::vector<Program> programs;
+    std::vector<Group> groups;
 };
+
+// Of each program, in their order: its group's and its own.
+std::vector<core::Priority> priorities_of(const Config& config);
 
 }  // namespace muster::config

@@ -83,6 +83,21 @@ Result<std::string> file_text(const std::string& path) {
     return std::string(trimmed(text));
 }
 
+template <void (*read)(const Value&, Supervisor&)>
+void in_supervisor(const Value& value, SupervisorDraft& draft) {
+    read(value, draft.supervisor);
+}
+
+void read_include(const Value& value, SupervisorDraft& draft) {
+    value.each_item([&](const Value& item) {
+        auto pattern = item.text();
+        if (pattern && pattern->empty()) return item.complain("is empty");
+        if (!pattern) return;
+        draft.include.push_back(std::move(*pattern));
+        draft.include_at.push_back(item.position());
+    });
+}
+
 void take_url(const Value& value, std::string url, RedisDraft& draft) {
     draft.has_url = true;
     draft.url_at = value.position();
@@ -273,16 +288,18 @@ std::string_view wrong_url(std::string_view url) {
 
 }  // namespace
 
-void read_supervisor(const Value& value, Supervisor& supervisor) {
-    static constexpr Key<Supervisor> keys[] = {
-        {"service", read_service},
-        {"control", read_control},
+void read_supervisor(const Value& value, SupervisorDraft& draft) {
+    static constexpr Key<SupervisorDraft> keys[] = {
+        {"service", in_supervisor<read_service>},
+        {"control", in_supervisor<read_control>},
         {"http", nullptr},
         {"http_token_file", nullptr},
-        {"log", read_log},
+        {"log", in_supervisor<read_log>},
         {"shutdown_timeout",
-         [](const Value& v, Supervisor& s) { keep(s.shutdown_timeout, v.duration()); }},
-        {"include", nullptr},
+         [](const Value& v, SupervisorDraft& d) {
+             keep(d.supervisor.shutdown_timeout, v.duration());
+         }},
+        {"include", read_include},
     };
     static constexpr OtherName others[] = {
         {"identifier", "service"},  {"loglevel", "log = { level = … }"},
@@ -291,7 +308,7 @@ void read_supervisor(const Value& value, Supervisor& supervisor) {
         {"log_level", "log.level"}, {"log_format", "log.format"},
         {"name", "service"},
     };
-    read_table<Supervisor>(value, supervisor, keys, others);
+    read_table<SupervisorDraft>(value, draft, keys, others);
 }
 
 void read_redis(const Value& value, RedisDraft& draft) {

@@ -31,6 +31,7 @@ Environment process_environment();
 // Problems are never empty, in the file's order, and hold no secret.
 using Loaded = std::variant<Config, std::vector<Problem>>;
 Loaded load_file(const std::string& path, const Environment& environment);
+// `include` is not followed: a text has no folder.
 Loaded load_text(std::string_view text,
                  const std::string& filename,
                  const Environment& environment);

@@ -196,6 +196,7 @@ public:
     void print(const Supervisor& supervisor);
     void print(const Redis& redis);
     void print(const Program& program);
+    void print(const Group& group);
 
 private:
     void table(std::string_view name) {
@@ -262,6 +263,14 @@ void Printer::print(const Program& program) {
     if (program.custom) print_custom(program.name, *program.custom);
 }
 
+void Printer::print(const Group& group) {
+    table("group." + toml_key(group.name));
+    std::vector<std::string> programs;
+    for (const std::string& program : group.programs) programs.push_back(in_quotes(program));
+    line("programs", list(programs));
+    line("priority", std::to_string(group.priority));
+}
+
 void Printer::print_what(const Program& program) {
     std::vector<std::string> parts;
     for (const std::string& argument : program.command) parts.push_back(in_template(argument));
@@ -305,6 +314,7 @@ void Printer::print_policy(const Program& program) {
     for (const core::Dependency& dependency : program.after)
         parts.push_back(fmt::format("\"{}:{}\"", dependency.program, word(dependency.condition)));
     if (!parts.empty()) line("after", list(parts));
+    line("priority", std::to_string(program.priority));
     line("restart", in_quotes(word(policy.restart)));
     line("exit_codes", fmt::format("[{}]", fmt::join(policy.exit_codes, ", ")));
     line("ready", ready_text(program.ready));
@@ -324,7 +334,15 @@ void Printer::print_policy(const Program& program) {
                             : fmt::format("\"{} {}\"", signal, format_duration(step.wait)));
     }
     line("stop", list(parts));
+    if (policy.drain > Duration::zero()) line("drain", time(policy.drain));
     line("orphans", in_quotes(word(policy.orphans)));
+    if (policy.max_age) line("max_age", time(*policy.max_age));
+    if (program.memory.is_limited()) {
+        parts.clear();
+        if (program.memory.soft > 0) parts.push_back(fmt::format("soft = {}", program.memory.soft));
+        if (program.memory.hard > 0) parts.push_back(fmt::format("hard = {}", program.memory.hard));
+        line("memory", fmt::format("{{ {} }}", fmt::join(parts, ", ")));
+    }
     if (policy.has_registry) {
         line("jobs", in_quotes(word(program.jobs)));
         line("poison", fmt::format("{{ deaths = {}, within = {} }}", program.poison.deaths,
@@ -353,6 +371,25 @@ std::string printed(const Config& config) {
     printer.print(config.supervisor);
     if (config.redis) printer.print(*config.redis);
     for (const Program& program : config.programs) printer.print(program);
+    for (const Group& group : config.groups) printer.print(group);
+    return printer.text();
+}
+
+std::string printed(const Program& program) {
+    Printer printer;
+    printer.print(program);
+    return printer.text();
+}
+
+std::string printed(const Supervisor& supervisor) {
+    Printer printer;
+    printer.print(supervisor);
+    return printer.text();
+}
+
+std::string printed(const Redis& redis) {
+    Printer printer;
+    printer.print(redis);
     return printer.text();
 }
 

@@ -18,6 +18,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Of workers: for the job in hand of one that is replaced or scaled away.
+constexpr Duration default_drain = 10min;
+
 template <class Target, class Type>
 void keep(Target& target, std::optional<Type> found) {
     if (found) target = std::move(*found);
@@ -218,6 +221,29 @@ void read_start_timeout(const Value& value, ProgramDraft& draft) {
     keep(draft.program.policy.start_timeout, length);
 }
 
+void read_max_age(const Value& value, ProgramDraft& draft) {
+    const auto length = value.duration();
+    if (length && *length < 1s) return value.complain("must be 1s or longer");
+    if (length) draft.program.policy.max_age = *length;
+}
+
+template <std::uint64_t Memory::*member>
+void read_memory_size(const Value& value, Memory& memory) {
+    const auto size = value.size();
+    if (size && *size < (1U << 20U)) return value.complain("must be 1MiB or more");
+    keep(memory.*member, size);
+}
+
+void read_memory(const Value& value, ProgramDraft& draft) {
+    static constexpr Key<Memory> sizes[] = {{"soft", read_memory_size<&Memory::soft>},
+                                            {"hard", read_memory_size<&Memory::hard>}};
+    static constexpr OtherName names[] = {{"max", "hard"}, {"limit", "hard"}, {"warn", "soft"}};
+    Memory& memory = draft.program.memory;
+    read_table<Memory>(value, memory, sizes, names);
+    if (memory.soft > 0 && memory.hard > 0 && memory.soft >= memory.hard)
+        value.complain("soft must be less than hard");
+}
+
 constexpr Key<ProgramDraft> keys[] = {
     {"command", [](const Value& v, ProgramDraft& d) { keep(d.program.command, v.command()); }},
     {"registry",
@@ -234,6 +260,8 @@ constexpr Key<ProgramDraft> keys[] = {
     {"autostart",
      [](const Value& v, ProgramDraft& d) { keep(d.program.policy.autostart, v.boolean()); }},
     {"after", read_after},
+    {"priority",
+     [](const Value& v, ProgramDraft& d) { keep(d.program.priority, read_priority(v)); }},
     {"restart", read_policy_choice<&core::Policy::restart, restarts>},
     {"exit_codes", read_exit_codes},
     {"ready", read_ready},
@@ -257,8 +285,13 @@ constexpr Key<ProgramDraft> keys[] = {
      [](const Value& v, ProgramDraft& d) { keep(d.program.overflow, v.choice(overflows)); }},
     {"poison", read_poison},
     {"singleton", nullptr},
-    {"memory", nullptr},
-    {"max_age", nullptr},
+    {"drain",
+     [](const Value& v, ProgramDraft& d) {
+         d.has_drain = true;
+         keep(d.program.policy.drain, v.duration());
+     }},
+    {"memory", read_memory},
+    {"max_age", read_max_age},
     {"health", read_health},
     {"autoscale", nullptr},
 };
@@ -283,7 +316,6 @@ constexpr OtherName others[] = {
     {"stderr_logfile_maxbytes", "log_rotate"},
     {"stdout_logfile_backups", "log_rotate"},
     {"stderr_logfile_backups", "log_rotate"},
-    {"priority", "after"},
     {"minfds", "limits.nofile"},
     {"minprocs", "limits.nproc"},
     // systemd's, Docker's, and what one tries first.
@@ -368,6 +400,7 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
     Program& program = draft.program;
     core::Policy& policy = program.policy;
     policy.has_registry = program.registry != RegistryKind::none;
+    if (policy.has_registry && !draft.has_drain) policy.drain = default_drain;
     complete_job_system(draft, reading);
     if (policy.has_registry && program.processes.value_or(1) > 1 &&
         !differs_by_process(program.name_template))

@@ -30,8 +30,8 @@ const toml::node& node_of(const void* node) {
     return *static_cast<const toml::node*>(node);
 }
 
-Position position_of(const toml::source_region& source) {
-    return {static_cast<int>(source.begin.line), static_cast<int>(source.begin.column)};
+Position position_of(const toml::source_region& source, int file) {
+    return {static_cast<int>(source.begin.line), static_cast<int>(source.begin.column), file};
 }
 
 // toml++ 3.3 nests a table for each part of a dotted key without a bound, and unwinds them by
@@ -45,7 +45,7 @@ std::optional<Position> line_of_dots(std::string_view text) {
             ++line;
             dots = 0;
         } else if (c == '.' && ++dots > most_dots) {
-            return Position{line, 1};
+            return Position{line, 1, 0};
         }
     }
     return std::nullopt;
@@ -186,18 +186,20 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 
 void Reading::complain(Position where, std::string text) {
     if (problems_.size() < most_problems)
-        problems_.push_back({file_, where.line, where.column, std::move(text)});
+        problems_.push_back(
+            {where, {file_name(where.file), where.line, where.column, std::move(text)}});
 }
 
 void Reading::complain_of(std::string source, std::string text) {
-    problems_.push_back({std::move(source), 0, 0, std::move(text)});
+    problems_.push_back({Position{}, {std::move(source), 0, 0, std::move(text)}});
 }
 
 std::vector<Problem> Reading::take_problems() {
-    std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {
-        return Position{a.line, a.column} < Position{b.line, b.column};
-    });
-    return std::move(problems_);
+    std::stable_sort(problems_.begin(), problems_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Problem> problems;
+    for (auto& [where, problem] : problems_) problems.push_back(std::move(problem));
+    return problems;
 }
 
 std::string suggestion(std::string_view word, std::span<const std::string_view> candidates) {
@@ -243,12 +245,12 @@ Value::Kind Value::kind() const {
 }
 
 Position Value::position() const {
-    return position_of(node_of(node_).source());
+    return position_of(node_of(node_).source(), reading_.file());
 }
 
 Position Value::key_position() const {
     if (key_ == nullptr) return position();
-    return position_of(static_cast<const toml::key*>(key_)->source());
+    return position_of(static_cast<const toml::key*>(key_)->source(), reading_.file());
 }
 
 std::string_view Value::key() const {
@@ -503,7 +505,8 @@ Document::~Document() = default;
 
 std::optional<Document> Document::parse(std::string_view text, Reading& reading) {
     if (const auto where = line_of_dots(text)) {
-        reading.complain(*where, "more than 1000 dots in one line");
+        reading.complain({where->line, where->column, reading.file()},
+                         "more than 1000 dots in one line");
         return std::nullopt;
     }
     if (const auto foreign = PlainText{text}.first_foreign()) {
@@ -512,7 +515,7 @@ std::optional<Document> Document::parse(std::string_view text, Reading& reading)
     }
     toml::parse_result result = toml::parse(text);
     if (!result) {
-        const Position where = position_of(result.error().source());
+        const Position where = position_of(result.error().source(), reading.file());
         std::string what(result.error().description());
         if (text.find("[program:") != std::string_view::npos &&
             what.find("saw ':'") != std::string::npos)

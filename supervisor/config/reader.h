@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -25,24 +26,35 @@ namespace muster::config {
 struct Position {
     int line = 0;
     int column = 0;
-    friend auto operator<=>(const Position&, const Position&) = default;
+    int file = 0;  // in the order of reading
+    friend bool operator<(const Position& a, const Position& b) {
+        return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+    }
 };
 
-// What all reads of one file share.
+// What all reads of one file, and of those that it includes, share.
 class Reading {
 public:
-    Reading(std::string file, const Environment& env) : environment(env), file_(std::move(file)) {}
+    Reading(std::string file, const Environment& env) : environment(env) {
+        begin_file(std::move(file));
+    }
+
+    void begin_file(std::string name) { files_.push_back(std::move(name)); }
+    [[nodiscard]] int file() const { return static_cast<int>(files_.size()) - 1; }
+    [[nodiscard]] const std::string& file_name(int file) const {
+        return files_[static_cast<std::size_t>(file)];
+    }
 
     void complain(Position where, std::string text);
     void complain_of(std::string source, std::string text);  // not of the file: of $REDIS_URL, …
     [[nodiscard]] bool is_clean() const { return problems_.empty(); }
-    std::vector<Problem> take_problems();  // in the file's order
+    std::vector<Problem> take_problems();  // in the files' order
 
     const Environment& environment;
 
 private:
-    std::string file_;
-    std::vector<Problem> problems_;
+    std::vector<std::string> files_;
+    std::vector<std::pair<Position, Problem>> problems_;
 };
 
 inline constexpr std::string_view not_yet = "not supported in this version";

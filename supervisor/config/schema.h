@@ -30,6 +30,7 @@ struct ProgramDraft {
     Program program;
     Position name_at;
     std::vector<Position> after_at;  // of each item of program.after
+    bool has_drain = false;
     bool has_ready = false;
     Position ready_at;
     std::optional<Position> health_registry_at;
@@ -39,6 +40,12 @@ struct ProgramDraft {
     Position custom_at;
     Position stdout_at;
     Position stderr_at;
+};
+
+struct GroupDraft {
+    Group group;
+    Position name_at;
+    std::vector<Position> programs_at;  // of each item of group.programs
 };
 
 void read_program(const Value& value, ProgramDraft& draft);
@@ -57,10 +64,24 @@ struct RedisDraft {
     Position url_at;
 };
 void read_redis(const Value& value, RedisDraft& draft);
-void read_supervisor(const Value& value, Supervisor& supervisor);
+struct SupervisorDraft {
+    Supervisor supervisor;
+    std::vector<std::string> include;  // patterns, as written
+    std::vector<Position> include_at;
+};
+void read_supervisor(const Value& value, SupervisorDraft& draft);
 
-// `after` names programs that are there, without a cycle; no two processes have one id.
-void check_fleet(std::span<const ProgramDraft> programs, Reading& reading);
+// `after` names programs that are there, without a cycle and not against the priorities; no two
+// processes have one id; groups hold programs that are there, each one at most.
+void check_fleet(std::span<const ProgramDraft> programs,
+                 std::span<const GroupDraft> groups,
+                 Reading& reading);
+
+// Why this cannot name `what` (a program, a group); "" = it can.
+std::string wrong_name(std::string_view name, std::string_view what);
+void read_groups(const Value& table, std::vector<GroupDraft>& groups);
+// A program's, a group's: supervisord's numbers.
+std::optional<std::uint32_t> read_priority(const Value& value);
 
 // Why this is no Redis URL, or "". Never repeats a piece of it (I12).
 std::string wrong_redis_url(std::string_view url);

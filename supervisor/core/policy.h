@@ -54,9 +54,21 @@ struct Policy {
     std::optional<Duration> ready_after = std::chrono::seconds{1};
     Duration start_timeout = std::chrono::seconds{60};
     Backoff backoff;
-    std::uint32_t start_limit = 10;  // 0 = never give up
-    std::vector<StopStep> stop;      // never empty; KILL is the last
+    std::uint32_t start_limit = 10;   // 0 = never give up
+    std::optional<Duration> max_age;  // of a life: then it is replaced
+    // How long a life that is replaced or scaled away may finish its work after the first stop
+    // signal; what is stopped by an operator, or by the shutdown, has its steps alone.
+    Duration drain{};
+    std::vector<StopStep> stop;  // never empty; KILL is the last
     friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+// As in supervisord: started in ascending order. The shutdown ends group by group, in descending
+// order; a program without a group is one of its own.
+struct Priority {
+    std::uint32_t group = 999;
+    std::uint32_t own = 999;
+    friend auto operator<=>(const Priority&, const Priority&) = default;
 };
 
 struct Dependency {

@@ -47,7 +47,7 @@ def test_all_errors_are_shown_at_once_with_the_nearest_word(folder):
 
 
 def test_a_key_that_does_not_act_yet_is_refused(folder):
-    done = run_muster(folder, '[program.shap]\ncommand = "true"\nmax_age = "24h"\n')
+    done = run_muster(folder, '[program.shap]\ncommand = "true"\nsingleton = true\n')
     assert done.returncode == 2
     assert "not supported in this version" in said(done) and ":3:" in said(done)
 

@@ -209,12 +209,10 @@ TEST_CASE("every error is shown, in the file's order, with its place") {
 }
 
 TEST_CASE("what does not act in this version is refused in supervisor, too") {
-    for (const char* line : {"http = \"127.0.0.1:1\"", "http_token_file = \"x\"", "include = []"})
+    for (const char* line : {"http = \"127.0.0.1:1\"", "http_token_file = \"x\""})
         CHECK_MESSAGE(
             has(complaint(std::string("[supervisor]\n") + line), "not supported in this version"),
             line);
-    CHECK(complaint("[group.x]\nprograms = []") ==
-          "m.toml:1:2: group: not supported in this version");
 }
 
 TEST_CASE("a value that is none is refused in supervisor and redis") {
@@ -466,6 +464,40 @@ TEST_CASE("a thousand programs are read in the file's order") {
     REQUIRE(config.programs.size() == 1000);
     for (std::size_t i = 0; i < 1000; ++i)
         CHECK(config.programs[i].name == "w" + std::to_string(i));
+}
+
+TEST_CASE("included files are programs and groups of the same configuration") {
+    const Folder folder;
+    std::filesystem::create_directory(folder.path() + "/conf.d");
+    const auto b = folder.write("conf.d/b.toml", "[program.b]\ncommand = \"b\"\nafter = [\"a\"]\n");
+    static_cast<void>(folder.write("conf.d/c.toml", "[group.g]\nprograms = [\"a\", \"b\"]\n"));
+    const auto main = folder.write(
+        "m.toml",
+        "[supervisor]\ninclude = [\"conf.d/*.toml\", \"none/*.toml\", \"conf.d/b.toml\"]\n"
+        "[program.a]\ncommand = \"a\"\n");
+    const auto result = load_file(main, environment_of({}));
+    REQUIRE(std::holds_alternative<Config>(result));
+    const auto& config = std::get<Config>(result);
+    REQUIRE(config.programs.size() == 2);
+    CHECK(config.programs[1].name == "b");
+    CHECK(config.groups.size() == 1);
+
+    static_cast<void>(
+        folder.write("conf.d/b.toml",
+                     "[program.b]\ncommand = \"b\"\nzzzzzzzzz = 1\n[redis]\nurl = \"x\"\n"
+                     "[program.a]\ncommand = \"a\"\n"));
+    std::vector<std::string> lines;
+    for (const Problem& problem : problems_of_file(main)) lines.push_back(describe(problem));
+    CHECK(lines == std::vector<std::string>{
+                       b + ":3:1: program.b.zzzzzzzzz: unknown key",
+                       b + ":4:2: redis: belongs into the main file, not into an included one",
+                       b + ":6:10: program.a: is in " + main + ":3, too"});
+    const auto missing = folder.write(
+        "n.toml", "[supervisor]\ninclude = [\"x.toml\"]\n[program.a]\ncommand = \"a\"\n");
+    const auto problems = problems_of_file(missing);
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].line == 2);
+    CHECK(problems[0].text == "supervisor.include: x.toml: there is no such file");
 }
 
 }  // namespace

@@ -351,10 +351,9 @@ TEST_CASE("a value that is none is refused at its place") {
 }
 
 TEST_CASE("what does not act in this version is refused, never ignored") {
-    for (const char* line :
-         {"singleton = false", "memory = { soft = \"1MB\" }", "max_age = \"1h\"",
-          "health = { tcp = \"x:1\" }", "autoscale = { min = 1 }", "registry = \"arq\"",
-          "registry = \"huey\"", "registry = \"bee-queue\""}) {
+    for (const char* line : {"singleton = false", "health = { tcp = \"x:1\" }",
+                             "autoscale = { min = 1 }", "registry = \"arq\"",
+                             "registry = \"huey\"", "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }
@@ -420,7 +419,6 @@ TEST_CASE("what other supervisors call it is led to our word") {
         {"killasgroup", "orphans"},
         {"stdout_logfile", "stdout"},
         {"stderr_logfile", "stderr"},
-        {"priority", "after"},
         {"cwd", "directory"},
         {"env", "environment"},
         {"usr", "user"},
