@@ -52,6 +52,7 @@ std::variant<daemon::Settings, int> settings_for(const client::RunOptions& optio
         settings.config = std::move(std::get<config::Config>(loaded));
         settings.config_path = options.config_path;
     }
+    settings.control = options.control;
     if (options.control) settings.config.supervisor.control = options.control;
     return settings;
 }

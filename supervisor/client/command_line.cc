@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "base/text.h"
 
@@ -25,6 +26,11 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"start", Verb::start, "starts processes and waits until they are ready"},
     {"stop", Verb::stop, "stops processes and waits until nothing of them is left"},
     {"restart", Verb::restart, "stops and starts processes"},
+    {"roll", Verb::roll, "restarts processes one at a time, each ready before the next"},
+    {"scale", Verb::scale, "changes the number of a program's processes"},
+    {"quiet", Verb::quiet, "lets workers take no new jobs, where the job system can"},
+    {"resume", Verb::resume, "ends quiet"},
+    {"reload", Verb::reload, "reads the configuration again and applies what changed"},
     {"signal", Verb::signal, "sends a signal to processes"},
     {"logs", Verb::logs, "shows what processes wrote last"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
@@ -37,8 +43,7 @@ constexpr auto verbs = std::to_array<VerbWord>({
 });
 
 // Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"why",    "roll",   "scale", "quiet",
-                                            "resume", "reload", "events"};
+constexpr std::string_view later_verbs[] = {"why", "events"};
 
 std::string general_help() {
     std::string text =
@@ -91,6 +96,9 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
                                       "all, PROGRAM, PROCESS, PROGRAM:* or PROGRAM:PROCESS");
         if (required) option->required();
     };
+    const auto no_wait = [&] {
+        app.add_flag("!--no-wait", line.waits, "does not wait for the outcome");
+    };
     const auto json = [&] { app.add_flag("--json", line.json, "prints JSON"); };
     const auto config = [&] {
         app.add_option("-c,--config", line.config_path,
@@ -129,8 +137,22 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
         case Verb::start:
         case Verb::stop:
         case Verb::restart:
+        case Verb::roll:
             selectors(true);
-            app.add_flag("!--no-wait", line.waits, "does not wait for the outcome");
+            no_wait();
+            return json();
+        case Verb::quiet:
+        case Verb::resume:
+            selectors(true);
+            return json();
+        case Verb::scale:
+            app.add_option("PROGRAM=N", line.selectors, "a program, and how many processes of it")
+                ->required();
+            no_wait();
+            return json();
+        case Verb::reload:
+            app.add_flag("--dry-run", line.dry_run, "tells what would change, and changes nothing");
+            no_wait();
             return json();
         case Verb::signal:
             app.add_option("SIG", line.signal_name, "HUP, SIGHUP or 1")->required();
@@ -172,6 +194,21 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
     }
 }
 
+std::string read_scales(CommandLine& line) {
+    for (const std::string& word : line.selectors) {
+        const auto equals = word.rfind('=');
+        std::uint32_t number = 0;
+        const char* end = word.data() + word.size();
+        const bool has_number = equals != std::string::npos && equals > 0 &&
+                                std::from_chars(word.data() + equals + 1, end, number).ptr == end &&
+                                equals + 1 < word.size();
+        if (!has_number || number < 1 || number > 10'000)
+            return fmt::format("'{}' is not PROGRAM=N, with N from 1 to 10000", word);
+        line.scales.emplace_back(word.substr(0, equals), number);
+    }
+    return {};
+}
+
 // What CLI11 cannot know; "" = all is well.
 std::string complaint(CommandLine& line, const LaterFlags& later) {
     if (later.watch) return "--watch is not supported in this version";
@@ -179,6 +216,7 @@ std::string complaint(CommandLine& line, const LaterFlags& later) {
         line.signal = signal_by_name(line.signal_name);
         if (line.signal == 0) return fmt::format("there is no signal '{}'", line.signal_name);
     }
+    if (line.verb == Verb::scale) return read_scales(line);
     if (line.verb != Verb::run) return {};
     const RunOptions& run = line.run;
     const bool has_command = !run.command.empty();

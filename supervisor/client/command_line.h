@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -17,6 +18,11 @@ enum class Verb : std::uint8_t {
     start,
     stop,
     restart,
+    roll,
+    scale,
+    quiet,
+    resume,
+    reload,
     signal,
     logs,
     health,
@@ -45,6 +51,8 @@ struct CommandLine {
     int signal = 0;
     bool json = false;
     bool waits = true;
+    bool dry_run = false;
+    std::vector<std::pair<std::string, std::uint32_t>> scales;  // program, processes
     bool prints = false;
     bool connects = false;
     bool follows = false;    // logs

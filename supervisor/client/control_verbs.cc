@@ -22,11 +22,40 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration waiting_patience = 10min;
+constexpr Duration long_patience = 24h;
 constexpr std::size_t at_once = 32;  // requests: the supervisor serves 64 connections
 
-std::string target_of(const CommandLine& line, const std::string& selector) {
-    return fmt::format("/v1/processes/{}/{}{}", control::percent_encoded(selector), line.verb_name,
-                       line.verb != Verb::signal && line.waits ? "?wait=true" : "");
+// A rolling restart waits for jobs in hand.
+bool is_long(Verb verb) {
+    return verb == Verb::roll || verb == Verb::scale || verb == Verb::reload;
+}
+
+bool can_wait(const CommandLine& line) {
+    const bool is_at_once =
+        line.verb == Verb::signal || line.verb == Verb::quiet || line.verb == Verb::resume;
+    return line.waits && !is_at_once;
+}
+
+Duration limit_of(const CommandLine& line) {
+    if (!can_wait(line)) return patience;
+    return is_long(line.verb) ? long_patience : waiting_patience;
+}
+
+struct Asked {
+    std::string target;
+    std::string body;
+};
+
+Asked asked_of(const CommandLine& line, std::size_t i) {
+    const std::string_view wait = can_wait(line) ? "?wait=true" : "";
+    if (line.verb == Verb::scale) {
+        const auto& [program, processes] = line.scales[i];
+        return {fmt::format("/v1/programs/{}/scale{}", control::percent_encoded(program), wait),
+                to_text(Json{{"processes", processes}})};
+    }
+    return {fmt::format("/v1/processes/{}/{}{}", control::percent_encoded(line.selectors[i]),
+                        line.verb_name, wait),
+            line.verb == Verb::signal ? to_text(Json{{"signal", signal_name(line.signal)}}) : ""};
 }
 
 // Several answers as one.
@@ -71,9 +100,6 @@ private:
 
 // All are asked at the same time: two that take 20 s to stop are not 40 s.
 Printed act(const CommandLine& line) {
-    const std::string body =
-        line.verb == Verb::signal ? to_text(Json{{"signal", signal_name(line.signal)}}) : "";
-    const Duration limit = line.verb != Verb::signal && line.waits ? waiting_patience : patience;
     Collected collected{line};
     for (std::size_t first = 0; first < line.selectors.size(); first += at_once) {
         const std::size_t end = std::min(first + at_once, line.selectors.size());
@@ -81,13 +107,78 @@ Printed act(const CommandLine& line) {
         for (std::size_t i = first; i < end; ++i) {
             auto client = reach(line);
             if (!client) return failed(line, exit_unreachable, client.error());
-            const Outcome sent = client->send("POST", target_of(line, line.selectors[i]), body);
+            const Asked asked = asked_of(line, i);
+            const Outcome sent = client->send("POST", asked.target, asked.body);
             if (!sent) return failed(line, exit_unreachable, sent.error());
             clients.push_back(std::move(*client));
         }
-        for (HttpClient& client : clients) collected.add(client.receive(limit));
+        for (HttpClient& client : clients) collected.add(client.receive(limit_of(line)));
     }
     return collected.take();
+}
+
+std::string words_of(Json& object, std::string_view key) {
+    std::vector<std::string> words;
+    for (const Json& word : elements(object, key)) {
+        if (const auto* text = word.get_ptr<const std::string*>()) words.push_back(*text);
+    }
+    return joined(words, ", ");
+}
+
+std::string change_text(Json& change) {
+    std::vector<std::string> parts;
+    const auto tell = [&](std::string_view key, std::string_view what) {
+        const std::string words = words_of(change, key);
+        if (!words.empty()) parts.push_back(fmt::format("{} ({})", words, what));
+    };
+    tell("restart", "its processes are replaced one at a time");
+    tell("live", "at once");
+    tell("next_start", "from the next start on");
+    const Json& processes = member(change, "processes");
+    if (processes.is_object())
+        parts.push_back(fmt::format("{:.0f} → {:.0f} processes",
+                                    number_of(processes, "from").value_or(0),
+                                    number_of(processes, "to").value_or(0)));
+    return joined(parts, "; ");
+}
+
+std::string changes_text(Json& json) {
+    std::string text;
+    const auto names = [&](std::string_view key) {
+        for (const Json& name : Json::array_t(elements(json, key)))
+            text += fmt::format("{} {}\n", key, name.is_string() ? name.get<std::string>() : "");
+    };
+    names("added");
+    for (Json& change : elements(json, "changed"))
+        text += fmt::format("changed {}: {}\n", text_of(change, "program"), change_text(change));
+    names("removed");
+    if (const std::string live = words_of(json, "live"); !live.empty())
+        text += fmt::format("changed {} (at once)\n", live);
+    if (const std::string later = words_of(json, "needs_restart"); !later.empty())
+        text += fmt::format("changed {} (needs a restart of muster; left as it was)\n", later);
+    return text.empty() ? "nothing has changed\n" : text;
+}
+
+Printed reload(const CommandLine& line) {
+    std::string target = "/v1/reload";
+    if (line.dry_run)
+        target += "?dry_run=true";
+    else if (line.waits)
+        target += "?wait=true";
+    auto client = reach(line);
+    if (!client) return failed(line, exit_unreachable, client.error());
+    if (const Outcome sent = client->send("POST", target); !sent)
+        return failed(line, exit_unreachable, sent.error());
+    const auto reply = client->receive(limit_of(line));
+    if (!reply) return failed(line, exit_unreachable, reply.error());
+    if (reply->status == 422) return failed(line, exit_usage, error_of(*reply));
+    if (reply->status != 200) return refused(line, *reply);
+    Json json = parse_json(reply->body);
+    Collected collected{line};
+    collected.add(reply);
+    Printed printed = collected.take();
+    printed.out = line.json ? to_text(json) + "\n" : changes_text(json) + printed.out;
+    return printed;
 }
 
 // For probes: nothing but 0 and 1.
@@ -153,8 +244,14 @@ Printed control_verb(const CommandLine& line) {
         case Verb::start:
         case Verb::stop:
         case Verb::restart:
+        case Verb::roll:
+        case Verb::scale:
+        case Verb::quiet:
+        case Verb::resume:
         case Verb::signal:
             return act(line);
+        case Verb::reload:
+            return reload(line);
         case Verb::logs:
             return show_logs(line);
         case Verb::workers:

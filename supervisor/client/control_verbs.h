@@ -17,8 +17,12 @@ struct Printed {
 // Every verb but run, check and version.
 Printed control_verb(const CommandLine& line);
 
-// Whether a selector means this process: all, PROGRAM, PROCESS, PROGRAM:*, PROGRAM:PROCESS.
-bool selects(std::string_view selector, std::string_view program, std::string_view process);
+// Whether a selector means this process: all, PROGRAM, GROUP, PROCESS, and PROGRAM or GROUP with :*
+// or :PROCESS. "" = it is in no group.
+bool selects(std::string_view selector,
+             std::string_view program,
+             std::string_view process,
+             std::string_view group = {});
 
 // The answer to GET /v1/status as a table, or as JSON; only what was selected.
 Printed show_status(const CommandLine& line, const std::string& body, bool with_colour);

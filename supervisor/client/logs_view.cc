@@ -30,7 +30,8 @@ std::vector<std::string> selected_ids(const CommandLine& line, const std::string
     for (const Json& process : elements(json, "processes")) {
         const std::string id = text_of(process, "id");
         for (const std::string& selector : line.selectors) {
-            if (!selects(selector, text_of(process, "program"), id)) continue;
+            if (!selects(selector, text_of(process, "program"), id, text_of(process, "group")))
+                continue;
             ids.push_back(id);
             break;
         }

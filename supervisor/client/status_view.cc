@@ -42,6 +42,8 @@ std::string next_try(const Json& process) {
     return delay == "-" ? delay : fmt::format("in {}", delay);
 }
 
+constexpr std::ptrdiff_t quiet_column = 7;
+
 std::vector<Cell> row_of(const Json& process) {
     const std::string state = text_of(process, "state");
     return {{text_of(process, "id")},
@@ -51,7 +53,17 @@ std::vector<Cell> row_of(const Json& process) {
             {whole_number(process, "restarts")},
             {or_dash(text_of(process, "name"))},
             {or_dash(text_of(process, "health"))},
+            {is_true(process, "quiet") ? "quiet" : ""},
             {next_try(process)}};
+}
+
+// The column is there only where somebody is.
+void drop_quiet(std::vector<std::vector<Cell>>& rows) {
+    const bool somebody_is = std::any_of(rows.begin() + 1, rows.end(), [](const auto& row) {
+        return !row[std::size_t{quiet_column}].text.empty();
+    });
+    if (somebody_is) return;
+    for (auto& row : rows) row.erase(row.begin() + quiet_column);
 }
 
 // What concerns all processes, under the table.
@@ -70,7 +82,8 @@ std::string remarks(const Json& json) {
 bool is_selected(const std::vector<std::string>& selectors, const Json& process) {
     return selectors.empty() ||
            std::any_of(selectors.begin(), selectors.end(), [&](const std::string& selector) {
-               return selects(selector, text_of(process, "program"), text_of(process, "id"));
+               return selects(selector, text_of(process, "program"), text_of(process, "id"),
+                              text_of(process, "group"));
            });
 }
 
@@ -101,10 +114,16 @@ std::string no_such(const std::string& selector, const Json::array_t& processes)
 
 }  // namespace
 
-bool selects(std::string_view selector, std::string_view program, std::string_view process) {
-    if (selector == "all" || selector == program || selector == process) return true;
+bool selects(std::string_view selector,
+             std::string_view program,
+             std::string_view process,
+             std::string_view group) {
+    const auto is_whole = [&](std::string_view name) {
+        return name == program || (!group.empty() && name == group);
+    };
+    if (selector == "all" || selector == process || is_whole(selector)) return true;
     const auto colon = selector.rfind(':');
-    if (colon == std::string_view::npos || selector.substr(0, colon) != program) return false;
+    if (colon == std::string_view::npos || !is_whole(selector.substr(0, colon))) return false;
     const std::string_view which = selector.substr(colon + 1);
     return which == "*" || which == process;
 }
@@ -139,8 +158,10 @@ Printed show_status(const CommandLine& line, const std::string& body, bool with_
                                          {"RESTARTS"},
                                          {"NAME"},
                                          {"HEALTH"},
+                                         {"QUIET"},
                                          {"NEXT TRY"}}};
     for (const Json& each : chosen) rows.push_back(row_of(each));
+    drop_quiet(rows);
     printed.out = table(rows, with_colour) + remarks(json);
     return printed;
 }

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -26,6 +28,7 @@ struct LastExit {
 struct ProcessView {
     std::string_view id;
     std::string_view program;
+    std::string_view group = {};  // "" = null
     std::uint32_t index = 0;
     std::string_view state;  // "RUNNING"
     std::optional<std::int32_t> pid;
@@ -38,6 +41,7 @@ struct ProcessView {
     std::optional<Duration> next_try_in;
     std::optional<bool> ready;
     std::string_view health = "unknown";  // or "healthy", "unhealthy"
+    std::optional<bool> quiet = {};       // takes no new jobs, for it was asked so
     std::string_view held;  // why it is not started though it is wanted; "" = not held
     const LastExit* last_exit = nullptr;
     bool ended_as_expected = true;            // of the last end
@@ -83,7 +87,40 @@ struct LogQuery {
     bool follows = false;
 };
 
-enum class Verb : std::uint8_t { start, stop, restart };
+// quiet: take no new jobs, where the job system can; resume: its undoing.
+enum class Verb : std::uint8_t { start, stop, restart, roll, quiet, resume };
+
+struct ProgramChange {
+    std::string program;
+    std::vector<std::string> live;        // keys that act at once
+    std::vector<std::string> next_start;  // from each process's next start on
+    std::vector<std::string> restart;     // for these its processes are replaced
+    std::optional<std::pair<std::uint32_t, std::uint32_t>> processes;  // from, to
+};
+
+// What a reload changes, or would change.
+struct Changes {
+    bool is_dry_run = false;
+    std::vector<std::string> added;  // programs
+    std::vector<std::string> removed;
+    std::vector<ProgramChange> changed;
+    std::vector<std::string> live;           // keys of all, and groups, that act at once
+    std::vector<std::string> needs_restart;  // keys that wait for a restart of muster itself
+};
+
+struct Reloaded {
+    Changes changes;
+    std::vector<VerbOutcome> processes;  // that it concerns; with wait: how each came out
+};
+using ReloadDone = std::function<void(std::variant<Reloaded, ApiError>)>;
+
+// As supervisord sees it: a program without a [group] is a group of its own name.
+struct ComparedGroups {
+    std::vector<std::string> added;
+    std::vector<std::string> changed;
+    std::vector<std::string> removed;
+};
+using RereadDone = std::function<void(std::variant<ComparedGroups, ApiError>)>;
 
 // `done` is called exactly once, at once or later, always on the loop's thread, never inside the
 // call that failed to parse. With wait = false it is called with the states right after the verb
@@ -99,6 +136,19 @@ struct Backend {
         act;
     std::function<std::optional<ApiError>(const std::string& selector, int signal, VerbDone)>
         signal;
+    // Reads the file again and does what it says, or only tells it. A file that `check` refuses
+    // changes nothing. `done` comes later.
+    std::function<void(bool dry_run, bool wait, ReloadDone)> reload = {};
+    // So many processes from here on; idle ones go first.
+    std::function<std::optional<ApiError>(
+        const std::string& program, std::uint32_t processes, bool wait, VerbDone)>
+        scale = {};
+    // supervisord's reread, add and remove. reread keeps what it read, and changes nothing else;
+    // add takes a group from what was read last (409: it is active; 404: it is not there); remove
+    // wants all its processes down (409: they are not).
+    std::function<void(RereadDone)> reread = {};
+    std::function<std::optional<ApiError>(const std::string& group)> add_group = {};
+    std::function<std::optional<ApiError>(const std::string& group)> remove_group = {};
     std::function<void()> shutdown;
     // Ids of the processes that are wanted and not ready, each with its reason; empty = ready.
     std::function<std::vector<std::string>()> not_ready;

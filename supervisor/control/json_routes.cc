@@ -23,7 +23,8 @@ using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
     "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /v1/workers, /v1/fleet, /livez, "
-    "/readyz; POST /v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown, /v1/sweep";
+    "/readyz; POST /v1/processes/SEL/{start,stop,restart,roll,quiet,resume,signal}, "
+    "/v1/programs/NAME/scale, /v1/reload, /v1/shutdown, /v1/sweep";
 
 constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
 
@@ -56,6 +57,7 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.string(process.id);
     json.key("program");
     json.string(process.program);
+    write_optional(json, "group", process.group);
     json.key("index");
     json.number(process.index);
     json.key("state");
@@ -77,6 +79,8 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.string(process.health);
     json.key("ready");
     process.ready ? json.boolean(*process.ready) : json.null();
+    json.key("quiet");
+    process.quiet ? json.boolean(*process.quiet) : json.null();
     if (!process.held.empty()) {
         json.key("held");
         json.string(process.held);
@@ -175,9 +179,7 @@ Response ready(const Backend& backend) {
     return {.status = missing.empty() ? 200 : 503, .body = json.take()};
 }
 
-Response outcomes(const std::vector<VerbOutcome>& all) {
-    JsonWriter json;
-    json.begin_object();
+void write_outcomes(JsonWriter& json, const std::vector<VerbOutcome>& all) {
     json.key("processes");
     json.begin_array();
     for (const VerbOutcome& each : all) {
@@ -193,6 +195,58 @@ Response outcomes(const std::vector<VerbOutcome>& all) {
         json.end_object();
     }
     json.end_array();
+}
+
+Response outcomes(const std::vector<VerbOutcome>& all) {
+    JsonWriter json;
+    json.begin_object();
+    write_outcomes(json, all);
+    json.end_object();
+    return {.body = json.take()};
+}
+
+void write_words(JsonWriter& json, std::string_view key, const std::vector<std::string>& words) {
+    json.key(key);
+    json.begin_array();
+    for (const std::string& word : words) json.string(word);
+    json.end_array();
+}
+
+void write_change(JsonWriter& json, const ProgramChange& change) {
+    json.begin_object();
+    json.key("program");
+    json.string(change.program);
+    write_words(json, "live", change.live);
+    write_words(json, "next_start", change.next_start);
+    write_words(json, "restart", change.restart);
+    json.key("processes");
+    if (change.processes) {
+        json.begin_object();
+        json.key("from");
+        json.number(change.processes->first);
+        json.key("to");
+        json.number(change.processes->second);
+        json.end_object();
+    } else {
+        json.null();
+    }
+    json.end_object();
+}
+
+Response reloaded(const Reloaded& done) {
+    JsonWriter json;
+    json.begin_object();
+    json.key("dry_run");
+    json.boolean(done.changes.is_dry_run);
+    write_words(json, "added", done.changes.added);
+    json.key("changed");
+    json.begin_array();
+    for (const ProgramChange& change : done.changes.changed) write_change(json, change);
+    json.end_array();
+    write_words(json, "removed", done.changes.removed);
+    write_words(json, "live", done.changes.live);
+    write_words(json, "needs_restart", done.changes.needs_restart);
+    write_outcomes(json, done.processes);
     json.end_object();
     return {.body = json.take()};
 }
@@ -224,9 +278,9 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 }
 
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 7> later_paths{
-    "/v1/reload", "/v1/events", "/v1/programs", "/metrics", "/RPC2", "/logtail", "/mainlogtail"};
-constexpr std::array<std::string_view, 4> later_verbs{"roll", "quiet", "resume", "why"};
+constexpr std::array<std::string_view, 5> later_paths{"/v1/events", "/metrics", "/RPC2", "/logtail",
+                                                      "/mainlogtail"};
+constexpr std::array<std::string_view, 1> later_verbs{"why"};
 
 bool is_later_path(std::string_view path) {
     return std::any_of(later_paths.begin(), later_paths.end(), [&](std::string_view later) {
@@ -262,16 +316,27 @@ Result<int> parse_signal(std::string_view body) {
     return number;
 }
 
+Response bad_query(std::string_view what, std::string_view hint) {
+    return error_response(400, "bad_parameter", fmt::format("'{}' is not understood", what), hint);
+}
+
+std::optional<Verb> verb_called(std::string_view word) {
+    constexpr std::pair<std::string_view, Verb> verbs[] = {
+        {"start", Verb::start}, {"stop", Verb::stop},   {"restart", Verb::restart},
+        {"roll", Verb::roll},   {"quiet", Verb::quiet}, {"resume", Verb::resume}};
+    for (const auto& [name, verb] : verbs) {
+        if (name == word) return verb;
+    }
+    return std::nullopt;
+}
+
 void act(const Backend& backend,
          const Request& request,
          Verb verb,
          const std::string& selector,
          const Respond& respond) {
     const auto wait = parse_wait(request.query);
-    if (!wait)
-        return respond(error_response(400, "bad_parameter",
-                                      fmt::format("'{}' is not understood", request.query),
-                                      "the only parameter is wait=true"));
+    if (!wait) return respond(bad_query(request.query, "the only parameter is wait=true"));
     const auto error =
         backend.act(verb, selector, *wait,
                     [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
@@ -354,12 +419,64 @@ void process_route(const Backend& backend,
     const std::string_view verb = rest.substr(slash + 1);
     if (contains(later_verbs, verb)) return respond(not_supported(verb));
     const bool is_signal = verb == "signal";
-    if (!is_signal && verb != "start" && verb != "stop" && verb != "restart")
-        return respond(not_found(request.path));
+    const auto which = verb_called(verb);
+    if (!is_signal && !which) return respond(not_found(request.path));
     if (request.method != "POST") return respond(wrong_method(request, "POST"));
     if (is_signal) return signal(backend, request, *selector, respond);
-    const Verb which = verb == "start" ? Verb::start : verb == "stop" ? Verb::stop : Verb::restart;
-    act(backend, request, which, *selector, respond);
+    act(backend, request, *which, *selector, respond);
+}
+
+Result<std::uint32_t> parse_processes(std::string_view body) {
+    const std::string hint = R"(send {"processes":4})";
+    const auto json = nlohmann::json::parse(body, nullptr, false);
+    if (!json.is_object()) return Error{"the body is not a JSON object", hint};
+    const auto processes = json.find("processes");
+    if (processes == json.end() || json.size() != 1)
+        return Error{"the body must have the key 'processes' and no other", hint};
+    const auto* number = processes->get_ptr<const nlohmann::json::number_integer_t*>();
+    if (number == nullptr || *number < 0 || *number > UINT32_MAX)
+        return Error{"'processes' must be a number from 1 to 10000", hint};
+    return static_cast<std::uint32_t>(*number);
+}
+
+// What follows "/v1/programs/": NAME/scale.
+void program_route(const Backend& backend,
+                   const Request& request,
+                   std::string_view rest,
+                   const Respond& respond) {
+    const auto slash = rest.find('/');
+    const auto program = percent_decoded(rest.substr(0, slash));
+    if (!program || slash == std::string_view::npos || rest.substr(slash + 1) != "scale")
+        return respond(not_found(request.path));
+    if (request.method != "POST") return respond(wrong_method(request, "POST"));
+    const auto wait = parse_wait(request.query);
+    if (!wait) return respond(bad_query(request.query, "the only parameter is wait=true"));
+    const auto processes = parse_processes(request.body);
+    if (!processes)
+        return respond(error_response(400, "bad_parameter", processes.error().message(),
+                                      processes.error().hint()));
+    const auto error =
+        backend.scale(*program, *processes, *wait,
+                      [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+    if (error) respond(failure(*error));
+}
+
+void reload_route(const Backend& backend, const Request& request, const Respond& respond) {
+    if (request.method != "POST") return respond(wrong_method(request, "POST"));
+    bool is_dry_run = false;
+    bool wait = false;
+    for (const std::string& part : split(request.query, '&')) {
+        if (part == "dry_run=true" || part == "dry_run=1")
+            is_dry_run = true;
+        else if (part == "wait=true" || part == "wait=1")
+            wait = true;
+        else if (!part.empty() && part != "dry_run=false" && part != "wait=false")
+            return respond(bad_query(part, "the parameters are dry_run=true and wait=true"));
+    }
+    backend.reload(is_dry_run, wait, [respond](const std::variant<Reloaded, ApiError>& result) {
+        const auto* done = std::get_if<Reloaded>(&result);
+        respond(done != nullptr ? reloaded(*done) : failure(std::get<ApiError>(result)));
+    });
 }
 
 }  // namespace
@@ -373,6 +490,10 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
     if (path.substr(0, logs_path.size()) == logs_path)
         return logs_route(backend_, request, path.substr(logs_path.size()), respond);
     if (registry_route(backend_.registry, request, respond)) return;
+    constexpr std::string_view programs_path = "/v1/programs/";
+    if (path.substr(0, programs_path.size()) == programs_path)
+        return program_route(backend_, request, path.substr(programs_path.size()), respond);
+    if (path == "/v1/reload") return reload_route(backend_, request, respond);
     if (path == "/v1/shutdown") {
         if (request.method != "POST") return respond(wrong_method(request, "POST"));
         // The answer first: the shutdown may end the connection.

@@ -36,6 +36,9 @@ enum class Cause : std::uint8_t {
     start_timed_out,
     unhealthy,
     gave_up,  // start_limit
+    rolled,   // replaced by a rolling restart
+    too_old,  // max_age
+    too_big,  // memory
 };
 
 struct ClaimName {
@@ -59,10 +62,13 @@ struct ReleaseName {
     ProcessId process;
     Incarnation who;
 };
+struct Forget {  // nothing of it is left, and nothing will come: the process is no longer there
+    ProcessId process;
+};
 struct Finish {  // nothing is left to do: end with this status
     int status;
 };
-using Order = std::variant<ClaimName, Spawn, SendSignal, EndFamily, ReleaseName, Finish>;
+using Order = std::variant<ClaimName, Spawn, SendSignal, EndFamily, ReleaseName, Forget, Finish>;
 
 struct Transition {
     ProcessId process;
@@ -74,9 +80,29 @@ struct Transition {
     Duration pause;  // of BACKOFF
 };
 
+using RollId = Id<struct RollTag, std::uint32_t>;
+
+enum class Rolled : std::uint8_t {
+    replaced,     // a new life is ready
+    is_down,      // nothing was running: it starts anew when it is started
+    was_stopped,  // by a later request
+    taken_over,   // by a later rolling restart
+    is_bad,       // the new life did not become ready: the rolling restart ends here
+    blocked,      // another of its program is down for good: it goes on running as it was
+    not_reached,  // the rolling restart has ended before
+};
+
+struct RollNews {  // one for each process of a rolling restart
+    RollId roll;
+    ProcessId process;
+    Rolled how;
+    bool is_last;
+};
+
 struct Actions {
     std::vector<Order> orders;
     std::vector<Transition> transitions;
+    std::vector<RollNews> rolls;
 };
 
 const char* state_name(State state);  // "RUNNING"

@@ -17,10 +17,26 @@ struct Exit {
     friend bool operator==(const Exit&, const Exit&) = default;
 };
 
+enum class Renewal : std::uint8_t {
+    rolled,
+    too_old,
+    too_big,
+    far_too_big,  // at once, and without time to finish its work
+};
+
 struct StartWanted {};
 struct StopWanted {};
 struct RestartWanted {};
-struct StopHastened {};  // no more patience: KILL
+struct RenewalWanted {  // not by an operator: because it is old, big, or of yesterday's settings
+    Incarnation who;
+    Renewal why;
+};
+struct RecyclingWanted {  // a renewal, as soon as no other of its program is missing
+    Incarnation who;
+    Renewal why;
+};
+struct RetirementWanted {};  // for good: it may finish its work
+struct StopHastened {};      // no more patience: KILL
 struct NameClaimed {
     Incarnation who;
 };
@@ -55,6 +71,9 @@ struct NameReleased {
 using ProcessEvent = std::variant<StartWanted,
                                   StopWanted,
                                   RestartWanted,
+                                  RenewalWanted,
+                                  RecyclingWanted,
+                                  RetirementWanted,
                                   StopHastened,
                                   NameClaimed,
                                   ClaimRefused,

@@ -1,6 +1,8 @@
 #include "core/fleet.h"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_map>
 
 namespace muster::core {
 
@@ -29,45 +31,99 @@ const char* condition_name(Condition condition) {
 
 }  // namespace
 
-Fleet::Fleet(std::vector<ProgramPlan> plans, Duration release_wait) {
-    programs_.reserve(plans.size());
-    std::uint32_t total = 0;
+Fleet::Fleet(std::vector<ProgramPlan> plans, Duration release_wait) : release_wait_(release_wait) {
     for (ProgramPlan& plan : plans) {
-        programs_.push_back({std::move(plan), ProcessId{total}, {}, {}});
-        total += programs_.back().plan.processes;
+        const ProgramId id{program_count()};
+        programs_.push_back({std::move(plan), {}, {}, {}, {}});
+        const ProgramPlan& taken = programs_.back().plan;
+        programs_.back().processes.reserve(taken.processes);
+        for (std::uint32_t i = 0; i < taken.processes; ++i)
+            take_in(id, i, taken.is_numbered || i > 0);
     }
-    slots_.reserve(total);
+    link();
+}
+
+// Who waits for whom: from the plans' names to ids.
+void Fleet::link() {
+    std::unordered_map<std::string_view, ProgramId> ids;
+    for (std::uint32_t p = 0; p < programs_.size(); ++p) {
+        programs_[p].dependents.clear();
+        if (!programs_[p].is_leaving || !programs_[p].processes.empty())
+            ids.emplace(programs_[p].plan.name, ProgramId{p});
+    }
     for (std::uint32_t p = 0; p < programs_.size(); ++p) {
         Program& program = programs_[p];
-        for (std::uint32_t i = 0; i < program.plan.processes; ++i) {
-            slots_.push_back({ProcessMachine{ProcessId{program.first.value() + i},
-                                             program.plan.policy, release_wait},
-                              ProgramId{p},
-                              {}});
-        }
+        program.after.clear();
         for (const Dependency& dependency : program.plan.after) {
-            const auto other =
-                std::find_if(programs_.begin(), programs_.end(),
-                             [&](const Program& q) { return q.plan.name == dependency.program; });
-            if (other == programs_.end()) continue;
-            program.after.push_back(
-                {ProgramId{static_cast<std::uint32_t>(other - programs_.begin())},
-                 dependency.condition});
-            other->dependents.push_back(ProgramId{p});
+            const auto other = ids.find(dependency.program);
+            if (other == ids.end()) continue;
+            program.after.push_back({other->second, dependency.condition});
+            programs_[other->second.value()].dependents.push_back(ProgramId{p});
         }
     }
-    resting_ = total;
+}
+
+// A process that is there from here on, in its old slot where it has one.
+ProcessId Fleet::take_in(ProgramId id, std::uint32_t index, bool is_numbered) {
+    Program& program = programs_[id.value()];
+    const auto old =
+        std::find_if(program.former.begin(), program.former.end(), [&](ProcessId former) {
+            const Slot& slot = slots_[former.value()];
+            return slot.index == index && slot.is_numbered == is_numbered;
+        });
+    ProcessId process{size()};
+    if (old == program.former.end()) {
+        slots_.push_back({ProcessMachine{process, program.plan.policy, release_wait_},
+                          id,
+                          index,
+                          is_numbered,
+                          {}});
+    } else {
+        process = *old;
+        program.former.erase(old);
+        Slot& slot = slots_[process.value()];
+        slot.is_there = true;
+        slot.was_asked_down = false;
+    }
+    ++there_;
+    ++resting_;
+    const auto place = std::upper_bound(
+        program.processes.begin(), program.processes.end(), index,
+        [&](std::uint32_t i, ProcessId other) { return i < slots_[other.value()].index; });
+    program.processes.insert(place, process);
+    return process;
 }
 
 template <class F>
 void Fleet::each_slot(ProgramId id, F&& f) {
-    const Program& program = programs_[id.value()];
-    for (std::uint32_t i = 0; i < program.plan.processes; ++i) f(slots_[program.first.value() + i]);
+    // By value: a process that has gone leaves the list.
+    const std::vector<ProcessId> processes = programs_[id.value()].processes;
+    for (const ProcessId process : processes) f(slots_[process.value()]);
+}
+
+std::uint32_t Fleet::staying(ProgramId id) const {
+    const auto& processes = programs_[id.value()].processes;
+    return static_cast<std::uint32_t>(
+        std::count_if(processes.begin(), processes.end(),
+                      [&](ProcessId process) { return !slots_[process.value()].is_leaving; }));
+}
+
+std::optional<ProgramId> Fleet::program_called(const std::string& name) const {
+    for (std::uint32_t p = 0; p < programs_.size(); ++p) {
+        if (programs_[p].plan.name == name) return ProgramId{p};
+    }
+    return std::nullopt;
 }
 
 void Fleet::start_all(const Moment& moment, Actions& actions) {
-    for (Slot& slot : slots_) {
-        if (slot.machine.policy().autostart) start_or_hold(slot, moment, actions);
+    std::vector<ProgramId> order;
+    for (std::uint32_t p = 0; p < programs_.size(); ++p) order.emplace_back(p);
+    std::stable_sort(order.begin(), order.end(), [&](ProgramId a, ProgramId b) {
+        return programs_[a.value()].plan.priority < programs_[b.value()].plan.priority;
+    });
+    for (const ProgramId program : order) {
+        if (!programs_[program.value()].plan.policy.autostart) continue;
+        each_slot(program, [&](Slot& slot) { start_or_hold(slot, moment, actions); });
     }
 }
 
@@ -90,17 +146,31 @@ void Fleet::open_registry_gate(const Moment& moment, Actions& actions) {
 
 void Fleet::handle(const Event& event, const Moment& moment, Actions& actions) {
     Slot& slot = slots_[event.process.value()];
+    if (!slot.is_there) return;
     if (std::holds_alternative<StartWanted>(event.what) ||
         std::holds_alternative<RestartWanted>(event.what)) {
-        if (slot.machine.is_resting()) return start_or_hold(slot, moment, actions);
+        if (slot.is_leaving) return;
+        if (slot.machine.is_resting()) {
+            start_or_hold(slot, moment, actions);
+            return advance_rolls(moment, actions);
+        }
         if (is_shutting_down()) return;
+        slot.was_asked_down = false;
     }
+    const auto* recycling = std::get_if<RecyclingWanted>(&event.what);
+    if (recycling != nullptr && recycling->who == slot.machine.incarnation()) {
+        recycle(slot, recycling->why);
+        return advance_rolls(moment, actions);
+    }
+    const bool is_renewal = std::holds_alternative<RenewalWanted>(event.what);
+    if (is_renewal && (is_shutting_down() || slot.is_leaving || slot.was_asked_down)) return;
     if (std::holds_alternative<StopWanted>(event.what)) {
         slot.is_held = false;
         slot.was_asked_down = true;
     }
     apply(slot, event.what, moment, actions);
     if (slot.was_asked_down) finish_if_done(actions);
+    advance_rolls(moment, actions);
 }
 
 void Fleet::apply(Slot& slot, const ProcessEvent& event, const Moment& moment, Actions& actions) {
@@ -109,16 +179,19 @@ void Fleet::apply(Slot& slot, const ProcessEvent& event, const Moment& moment, A
     after_change(slot, told, moment, actions);
 }
 
+void Fleet::arm(Slot& slot) {
+    const auto due = slot.machine.deadline();
+    if (due == slot.armed) return;
+    const std::uint32_t index = slot.machine.id().value();
+    if (slot.armed) deadlines_.erase({*slot.armed, index});
+    if (due) deadlines_.emplace(*due, index);
+    slot.armed = due;
+}
+
 // Everything that follows from a change of one process: its deadline, those who waited for it, and
 // the end.
 void Fleet::after_change(Slot& slot, std::size_t told, const Moment& moment, Actions& actions) {
-    const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
-    const auto due = slot.machine.deadline();
-    if (due != slot.armed) {
-        if (slot.armed) deadlines_.erase({*slot.armed, index});
-        if (due) deadlines_.emplace(*due, index);
-        slot.armed = due;
-    }
+    arm(slot);
     const bool rests = slot.machine.is_resting();
     const bool came_to_rest = rests && !slot.is_resting;
     if (rests != slot.is_resting) {
@@ -128,22 +201,28 @@ void Fleet::after_change(Slot& slot, std::size_t told, const Moment& moment, Act
     if (actions.transitions.size() == told && !came_to_rest) return;
     if (!programs_[slot.program.value()].dependents.empty())
         release_dependents(slot.program, moment, actions);
-    if (is_shutting_down() && slot.machine.state() == State::backoff) {
+    if ((is_shutting_down() || slot.is_leaving) && slot.machine.state() == State::backoff) {
         return apply(slot, StopWanted{}, moment, actions);  // nothing is started any more
     }
-    if (slot.machine.state() == State::fatal) judge_fatal(slot, moment, actions);
+    if (slot.machine.state() == State::fatal && !slot.is_leaving)
+        judge_fatal(slot, moment, actions);
     if (!came_to_rest) return;
+    const bool has_left = slot.is_leaving;
+    if (has_left) gone(slot, moment, actions);
     if (is_shutting_down()) {
         for (const Edge& edge : programs_[slot.program.value()].after)
             stop_what_may(edge.program, moment, actions);
+        stop_next_group(moment, actions);
+    } else if (has_left) {
+        return;  // what an operator takes away does not end the supervisor
     }
     finish_if_done(actions);
 }
 
 bool Fleet::holds(const Edge& edge) const {
-    const Program& program = programs_[edge.program.value()];
-    for (std::uint32_t i = 0; i < program.plan.processes; ++i) {
-        const ProcessMachine& machine = slots_[program.first.value() + i].machine;
+    for (const ProcessId process : programs_[edge.program.value()].processes) {
+        if (slots_[process.value()].is_leaving) continue;
+        const ProcessMachine& machine = slots_[process.value()].machine;
         const State state = machine.state();
         const bool has_succeeded = state == State::exited && machine.ended_as_expected();
         bool met = false;
@@ -195,8 +274,10 @@ void Fleet::fire_deadlines(const Moment& moment, Actions& actions) {
         slot.armed.reset();
         const std::size_t told = actions.transitions.size();
         slot.machine.deadline_reached(moment, actions);
+        if (slot.machine.has_grown_old()) recycle(slot, Renewal::too_old);
         after_change(slot, told, moment, actions);
     }
+    advance_rolls(moment, actions);
 }
 
 std::optional<TimePoint> Fleet::next_deadline() const {
@@ -207,6 +288,8 @@ std::optional<TimePoint> Fleet::next_deadline() const {
 void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
     if (is_shutting_down()) return;
     ending_status_ = status;
+    for (const Program& program : programs_)
+        stopping_group_ = std::max(stopping_group_, program.plan.priority.group);
     for (Slot& slot : slots_) {
         slot.is_held = false;
         // Whoever runs waits for its dependents; whoever is between two lives, or only claims the
@@ -218,19 +301,21 @@ void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
     }
     for (std::uint32_t p = 0; p < programs_.size(); ++p)
         stop_what_may(ProgramId{p}, moment, actions);
+    stop_next_group(moment, actions);
     finish_if_done(actions);
 }
 
 bool Fleet::is_down(ProgramId id) const {
-    const Program& program = programs_[id.value()];
-    for (std::uint32_t i = 0; i < program.plan.processes; ++i) {
-        if (!slots_[program.first.value() + i].machine.is_resting()) return false;
-    }
-    return true;
+    const auto& processes = programs_[id.value()].processes;
+    return std::all_of(processes.begin(), processes.end(), [&](ProcessId process) {
+        return slots_[process.value()].machine.is_resting();
+    });
 }
 
-// A program is stopped when nobody who was started after it is still there.
+// A program is stopped when it is its group's turn, and nobody who was started after it is still
+// there.
 void Fleet::stop_what_may(ProgramId id, const Moment& moment, Actions& actions) {
+    if (programs_[id.value()].plan.priority.group < stopping_group_) return;
     const auto& dependents = programs_[id.value()].dependents;
     if (!std::all_of(dependents.begin(), dependents.end(), [&](ProgramId d) { return is_down(d); }))
         return;
@@ -239,6 +324,27 @@ void Fleet::stop_what_may(ProgramId id, const Moment& moment, Actions& actions) 
         if (state == State::stopped || state == State::exited || state == State::fatal) return;
         apply(slot, StopWanted{}, moment, actions);
     });
+}
+
+// While all have one priority, as by default, there is nothing to look for.
+void Fleet::stop_next_group(const Moment& moment, Actions& actions) {
+    for (;;) {
+        std::optional<std::uint32_t> next;
+        for (const Program& program : programs_) {
+            const std::uint32_t group = program.plan.priority.group;
+            if (group < stopping_group_) next = std::max(next.value_or(0), group);
+        }
+        if (!next) return;
+        for (std::uint32_t p = 0; p < programs_.size(); ++p) {
+            if (programs_[p].plan.priority.group >= stopping_group_ && !is_down(ProgramId{p}))
+                return;
+        }
+        stopping_group_ = *next;
+        for (std::uint32_t p = 0; p < programs_.size(); ++p) {
+            if (programs_[p].plan.priority.group == stopping_group_)
+                stop_what_may(ProgramId{p}, moment, actions);
+        }
+    }
 }
 
 void Fleet::hasten(const Moment& moment, Actions& actions) {
@@ -255,11 +361,7 @@ void Fleet::redis_is_back(const Moment& moment) {
         if (!slot.machine.awaits_redis()) continue;
         slot.machine.redis_is_back(when);
         when += return_spacing;
-        const auto due = slot.machine.deadline();
-        const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
-        if (slot.armed) deadlines_.erase({*slot.armed, index});
-        if (due) deadlines_.emplace(*due, index);
-        slot.armed = due;
+        arm(slot);
     }
 }
 
@@ -274,7 +376,8 @@ void Fleet::judge_fatal(const Slot& slot, const Moment& moment, Actions& actions
     }
     if (!slot.machine.policy().essential) return;
     const bool all_are_fatal = std::all_of(slots_.begin(), slots_.end(), [](const Slot& other) {
-        return !other.machine.policy().essential || other.machine.state() == State::fatal;
+        return !other.is_there || other.is_leaving || !other.machine.policy().essential ||
+               other.machine.state() == State::fatal;
     });
     if (all_are_fatal) shut_down(1, moment, actions);
 }
@@ -285,6 +388,7 @@ std::optional<int> Fleet::natural_end() const {
     bool has_ended = false;
     std::optional<int> first_failure;
     for (const Slot& slot : slots_) {
+        if (!slot.is_there) continue;
         const ProcessMachine& machine = slot.machine;
         if (slot.was_asked_down || (slot.is_held && is_gate_closed_)) return std::nullopt;
         if (machine.state() == State::fatal && machine.policy().on_fatal == OnFatal::stay)
@@ -302,13 +406,292 @@ std::optional<int> Fleet::natural_end() const {
 }
 
 void Fleet::finish_if_done(Actions& actions) {
-    if (is_finished_ || resting_ != slots_.size()) return;
+    if (is_finished_ || resting_ != there_) return;
     if (!ending_status_) {
         ending_status_ = natural_end();
         if (!ending_status_) return;
     }
     is_finished_ = true;
     actions.orders.emplace_back(Finish{*ending_status_});
+}
+
+std::vector<ProgramId> Fleet::put(std::vector<ProgramPlan> plans,
+                                  const Moment& moment,
+                                  Actions& actions) {
+    std::vector<ProgramId> ids;
+    for (ProgramPlan& plan : plans) {
+        const auto known = program_called(plan.name);
+        ids.push_back(known.value_or(ProgramId{program_count()}));
+        if (!known) {
+            programs_.push_back({std::move(plan), {}, {}, {}, {}});
+            continue;
+        }
+        Program& program = programs_[known->value()];
+        for (const auto* processes : {&program.processes, &program.former}) {
+            for (const ProcessId process : *processes) {
+                Slot& slot = slots_[process.value()];
+                slot.machine.policy_changes(plan.policy, moment);
+            }
+        }
+        program.plan = std::move(plan);
+        program.is_leaving = false;
+        for (const ProcessId process : program.processes) arm(slots_[process.value()]);
+    }
+    link();
+    for (const ProgramId id : ids) {  // whoever has waited for what is no longer asked for
+        if (unmet(id) != nullptr) continue;
+        each_slot(id, [&](Slot& slot) {
+            if (slot.is_held) start_or_hold(slot, moment, actions);
+        });
+    }
+    return ids;
+}
+
+Fleet::Resized Fleet::resize(ProgramId id,
+                             std::uint32_t processes,
+                             bool is_numbered,
+                             const std::vector<ProcessId>& leave_first,
+                             const Moment& moment,
+                             Actions& actions) {
+    Program& program = programs_[id.value()];
+    program.plan.processes = processes;
+    program.plan.is_numbered = is_numbered;
+    Resized resized;
+    std::vector<ProcessId> stay;
+    bool is_wanted = program.plan.policy.autostart;
+    for (const ProcessId process : program.processes) {
+        const Slot& slot = slots_[process.value()];
+        if (slot.is_leaving) continue;
+        is_wanted = is_wanted && !slot.was_asked_down;
+        const bool has_its_name = slot.is_numbered == (is_numbered || slot.index > 0);
+        (has_its_name ? stay : resized.leaving).push_back(process);
+    }
+    is_wanted = is_wanted || std::any_of(stay.begin(), stay.end(), [&](ProcessId process) {
+                    return !slots_[process.value()].machine.is_resting();
+                });
+    for (const ProcessId process : leave_first) {
+        if (stay.size() <= processes) break;
+        if (std::erase(stay, process) > 0) resized.leaving.push_back(process);
+    }
+    while (stay.size() > processes) {
+        resized.leaving.push_back(stay.back());
+        stay.pop_back();
+    }
+    for (std::uint32_t index = 0; stay.size() + resized.added.size() < processes; ++index) {
+        const bool numbered = is_numbered || index > 0;
+        const auto here = std::find_if(
+            program.processes.begin(), program.processes.end(), [&](ProcessId process) {
+                const Slot& slot = slots_[process.value()];
+                return slot.index == index && slot.is_numbered == numbered;
+            });
+        if (here == program.processes.end()) {
+            resized.added.push_back(take_in(id, index, numbered));
+        } else if (slots_[here->value()].is_leaving) {  // it has not gone yet: it stays
+            slots_[here->value()].is_leaving = false;
+            resized.added.push_back(*here);
+        }
+    }
+    for (const ProcessId process : resized.leaving)
+        retire(slots_[process.value()], true, moment, actions);
+    if (is_wanted) {
+        for (const ProcessId process : resized.added)
+            start_anew(slots_[process.value()], moment, actions);
+    }
+    advance_rolls(moment, actions);
+    return resized;
+}
+
+void Fleet::start_anew(Slot& slot, const Moment& moment, Actions& actions) {
+    if (slot.machine.is_resting()) return start_or_hold(slot, moment, actions);
+    slot.was_asked_down = false;
+    if (!is_shutting_down()) apply(slot, StartWanted{}, moment, actions);
+}
+
+void Fleet::remove(const std::vector<ProgramId>& programs, const Moment& moment, Actions& actions) {
+    for (const ProgramId id : programs) programs_[id.value()].is_leaving = true;
+    for (const ProgramId id : programs) retire_what_may(id, moment, actions);
+    advance_rolls(moment, actions);
+}
+
+// Of programs that leave together, those go first that were started after the others.
+void Fleet::retire_what_may(ProgramId id, const Moment& moment, Actions& actions) {
+    const auto& dependents = programs_[id.value()].dependents;
+    if (!std::all_of(dependents.begin(), dependents.end(), [&](ProgramId dependent) {
+            return !programs_[dependent.value()].is_leaving || is_down(dependent);
+        }))
+        return;
+    each_slot(id, [&](Slot& slot) { retire(slot, false, moment, actions); });
+}
+
+void Fleet::retire(Slot& slot, bool may_finish, const Moment& moment, Actions& actions) {
+    if (slot.is_leaving) return;
+    slot.is_leaving = true;
+    slot.is_held = false;
+    if (slot.machine.is_resting()) return gone(slot, moment, actions);
+    if (may_finish)
+        apply(slot, RetirementWanted{}, moment, actions);
+    else
+        apply(slot, StopWanted{}, moment, actions);
+}
+
+void Fleet::gone(Slot& slot, const Moment& moment, Actions& actions) {
+    const ProcessId id = slot.machine.id();
+    Program& program = programs_[slot.program.value()];
+    slot.is_there = false;
+    slot.is_leaving = false;
+    --there_;
+    --resting_;
+    std::erase(program.processes, id);
+    program.former.push_back(id);
+    actions.orders.emplace_back(Forget{id});
+    if (!program.is_leaving) return;
+    for (const Edge& edge : program.after) {
+        if (programs_[edge.program.value()].is_leaving)
+            retire_what_may(edge.program, moment, actions);
+    }
+}
+
+RollId Fleet::roll(const std::vector<ProcessId>& processes,
+                   Renewal why,
+                   const Moment& moment,
+                   Actions& actions) {
+    for (Roll& other : rolls_) {
+        std::erase_if(other.ahead, [&](const RollItem& item) {
+            if (std::find(processes.begin(), processes.end(), item.process) == processes.end())
+                return false;
+            actions.rolls.push_back({other.id, item.process, Rolled::taken_over, false});
+            return true;
+        });
+    }
+    Roll roll{RollId{next_roll_++}, why, {}, {}};
+    for (const ProcessId process : processes)
+        roll.ahead.push_back({process, slots_[process.value()].machine.incarnation()});
+    // What is not ready anyway costs nobody: it goes first, and shows at once what is bad.
+    std::stable_partition(roll.ahead.begin(), roll.ahead.end(), [&](const RollItem& item) {
+        return slots_[item.process.value()].machine.state() != State::running;
+    });
+    rolls_.push_back(std::move(roll));
+    const RollId id = rolls_.back().id;
+    advance_rolls(moment, actions);
+    return id;
+}
+
+void Fleet::recycle(const Slot& slot, Renewal why) {
+    rolls_.push_back(
+        {RollId{next_roll_++}, why, {{slot.machine.id(), slot.machine.incarnation()}}, {}});
+}
+
+void Fleet::advance_rolls(const Moment& moment, Actions& actions) {
+    for (auto roll = rolls_.begin(); roll != rolls_.end();) {
+        if (!advance(*roll, moment, actions)) {
+            ++roll;
+            continue;
+        }
+        // Its last piece of news says so. (Another roll may have taken over its rest.)
+        const auto last = std::find_if(actions.rolls.rbegin(), actions.rolls.rend(),
+                                       [&](const RollNews& news) { return news.roll == roll->id; });
+        if (last != actions.rolls.rend()) last->is_last = true;
+        roll = rolls_.erase(roll);
+    }
+}
+
+// As far as it goes now; whether it is over.
+bool Fleet::advance(Roll& roll, const Moment& moment, Actions& actions) {
+    const auto tell = [&](ProcessId process, Rolled how) {
+        actions.rolls.push_back({roll.id, process, how, false});
+    };
+    const auto end = [&](Rolled how) {
+        for (const RollItem& item : roll.ahead) tell(item.process, how);
+        roll.ahead.clear();
+        return true;
+    };
+    for (;;) {
+        if (roll.current) {
+            const auto how = is_shutting_down() ? Rolled::was_stopped : judge(*roll.current);
+            if (!how) return false;
+            tell(roll.current->process, *how);
+            roll.current.reset();
+            if (*how == Rolled::is_bad) return end(Rolled::not_reached);
+        }
+        if (is_shutting_down()) return end(Rolled::not_reached);
+        if (roll.ahead.empty()) return true;
+        const RollItem next = roll.ahead.front();
+        if (const auto how = spared(next)) {
+            roll.ahead.pop_front();
+            tell(next.process, *how);
+            continue;
+        }
+        switch (siblings_of(next.process)) {
+            case Siblings::on_the_way:
+                return false;
+            case Siblings::down_for_good:
+                roll.ahead.pop_front();
+                tell(next.process, Rolled::blocked);
+                return end(Rolled::not_reached);
+            case Siblings::ready:
+                break;
+        }
+        roll.ahead.pop_front();
+        roll.current = next;
+        Slot& slot = slots_[next.process.value()];
+        apply(slot, RenewalWanted{slot.machine.incarnation(), roll.why}, moment, actions);
+    }
+}
+
+// Of the one that is being replaced: how it came out, once that is known.
+std::optional<Rolled> Fleet::judge(const RollItem& item) const {
+    const Slot& slot = slots_[item.process.value()];
+    if (!slot.is_there || slot.is_leaving || slot.was_asked_down) return Rolled::was_stopped;
+    if (slot.machine.incarnation() == item.before) return std::nullopt;
+    switch (slot.machine.state()) {
+        case State::running:
+            return Rolled::replaced;
+        case State::exited:
+            return slot.machine.ended_as_expected() ? Rolled::replaced : Rolled::is_bad;
+        case State::fatal:
+            return Rolled::is_bad;
+        case State::backoff:
+        case State::stopping:
+            if (slot.machine.fails_to_start()) return Rolled::is_bad;
+            return std::nullopt;
+        case State::stopped:
+        case State::starting:
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+// Of the next one: why nothing is done about it.
+std::optional<Rolled> Fleet::spared(const RollItem& item) const {
+    const Slot& slot = slots_[item.process.value()];
+    if (!slot.is_there || slot.is_leaving) return Rolled::was_stopped;
+    const State state = slot.machine.state();
+    if (slot.was_asked_down || state == State::stopped || state == State::exited)
+        return Rolled::is_down;
+    if (state == State::running && slot.machine.incarnation() != item.before)
+        return Rolled::replaced;
+    return std::nullopt;
+}
+
+Fleet::Siblings Fleet::siblings_of(ProcessId id) const {
+    bool is_somebody_missing = false;
+    for (const ProcessId other : programs_[slots_[id.value()].program.value()].processes) {
+        const Slot& slot = slots_[other.value()];
+        if (other == id || slot.is_leaving || slot.was_asked_down) continue;
+        switch (slot.machine.state()) {
+            case State::running:
+            case State::stopped:
+            case State::exited:
+                break;
+            case State::fatal:
+                return Siblings::down_for_good;
+            case State::starting:
+            case State::backoff:
+            case State::stopping:
+                is_somebody_missing = true;
+        }
+    }
+    return is_somebody_missing ? Siblings::on_the_way : Siblings::ready;
 }
 
 }  // namespace muster::core

@@ -1,9 +1,15 @@
 #pragma once
-// All processes: routing, start order (`after`) and its reverse at the end, the earliest deadline,
-// and when and how the whole ends. Cost of an event: that of its own process, and O(log n) for its
-// deadline.
+// All processes: routing, start order (`after`, priorities) and its reverse at the end, the
+// earliest deadline, and when and how the whole ends. Cost of an event: that of its own process,
+// and O(log n) for its deadline.
+//
+// Programs and processes come and go while it runs (reload, scale), but an id never means anybody
+// else: a program of the same name, or its process of the same index, has its old id again. What is
+// not there (any more) answers no event.
 
 #include <cstdint>
+#include <deque>
+#include <list>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,6 +27,8 @@ struct ProgramPlan {
     std::vector<Dependency>
         after;  // names of programs in the same fleet; no cycles (config/ has checked)
     std::uint32_t processes = 1;
+    bool is_numbered = true;  // NAME_00, NAME_01, …; else the first is NAME
+    Priority priority = {};
 };
 
 class Fleet {
@@ -48,21 +56,68 @@ public:
 
     void redis_is_back(const Moment& moment);  // held restarts are let go spread out (I13)
 
-    [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(slots_.size()); }
+    // New programs, and new settings of those that are there; nobody is stopped for it, and no
+    // process is made: resize() does. Lives under way go on by the new policy.
+    std::vector<ProgramId> put(std::vector<ProgramPlan> plans,
+                               const Moment& moment,
+                               Actions& actions);
+    struct Resized {
+        std::vector<ProcessId> added;
+        std::vector<ProcessId> leaving;
+    };
+    // So many processes from here on. Too many: those of `leave_first` go, in its order, then the
+    // highest. Who goes is stopped by its steps; then Forget is ordered. Who comes is started with
+    // autostart, or where others of the program are wanted.
+    Resized resize(ProgramId program,
+                   std::uint32_t processes,
+                   bool is_numbered,
+                   const std::vector<ProcessId>& leave_first,
+                   const Moment& moment,
+                   Actions& actions);
+    // Stops them for good, dependents first.
+    void remove(const std::vector<ProgramId>& programs, const Moment& moment, Actions& actions);
+
+    // One process at a time: stopped, started, ready, and only then the next; and no other of its
+    // program may be without a ready life meanwhile. What is down is left alone. The first new life
+    // that does not become ready ends it, and the others stay as they are. A later stop wins; a
+    // later rolling restart takes over what this one has not reached. RollNews tell of each.
+    RollId roll(const std::vector<ProcessId>& processes,
+                Renewal why,
+                const Moment& moment,
+                Actions& actions);
+
+    [[nodiscard]] std::uint32_t size() const {  // of all ids, also of those that are not there
+        return static_cast<std::uint32_t>(slots_.size());
+    }
+    [[nodiscard]] bool is_there(ProcessId id) const { return slots_[id.value()].is_there; }
+    [[nodiscard]] bool is_leaving(ProcessId id) const { return slots_[id.value()].is_leaving; }
+    // Stopped by an operator, and since then wanted by nobody.
+    [[nodiscard]] bool was_asked_down(ProcessId id) const {
+        return slots_[id.value()].was_asked_down;
+    }
     [[nodiscard]] const ProcessMachine& machine(ProcessId id) const {
         return slots_[id.value()].machine;
     }
     [[nodiscard]] ProgramId program_of(ProcessId id) const { return slots_[id.value()].program; }
-    [[nodiscard]] ProcessId first_of(ProgramId id) const { return programs_[id.value()].first; }
-    [[nodiscard]] std::uint32_t count_of(ProgramId id) const {
-        return programs_[id.value()].plan.processes;
-    }
-    [[nodiscard]] std::uint32_t program_count() const {
+    [[nodiscard]] std::uint32_t index_of(ProcessId id) const { return slots_[id.value()].index; }
+    [[nodiscard]] bool is_numbered(ProcessId id) const { return slots_[id.value()].is_numbered; }
+
+    [[nodiscard]] std::uint32_t program_count() const {  // of all ids
         return static_cast<std::uint32_t>(programs_.size());
     }
+    [[nodiscard]] const ProgramPlan& plan(ProgramId id) const { return programs_[id.value()].plan; }
     [[nodiscard]] const std::string& program_name(ProgramId id) const {
         return programs_[id.value()].plan.name;
     }
+    // Those that are there, by index.
+    [[nodiscard]] const std::vector<ProcessId>& processes_of(ProgramId id) const {
+        return programs_[id.value()].processes;
+    }
+    // How many are to stay: those there without those that are leaving.
+    [[nodiscard]] std::uint32_t staying(ProgramId id) const;
+    [[nodiscard]] std::optional<ProgramId> program_called(const std::string& name) const;
+    // It stays: neither removed nor about to be.
+    [[nodiscard]] bool is_there(ProgramId id) const { return !programs_[id.value()].is_leaving; }
 
     // What a wanted process still waits for before its start: "waits for migrate:succeeded". "" =
     // for nothing.
@@ -75,24 +130,42 @@ private:
     };
     struct Program {
         ProgramPlan plan;
-        ProcessId first{0};
+        std::vector<ProcessId> processes;
+        std::vector<ProcessId> former;  // not there: each waits to be wanted again
         std::vector<Edge> after;
         std::vector<ProgramId> dependents;
+        bool is_leaving = false;  // or gone
     };
     struct Slot {
         ProcessMachine machine;
         ProgramId program{0};
+        std::uint32_t index = 0;
+        bool is_numbered = true;
         std::optional<TimePoint> armed;
+        bool is_there = true;
+        bool is_leaving = false;
         bool is_held = false;    // wanted, but waits for its `after`
         bool is_resting = true;  // as counted in resting_
         bool was_asked_down = false;
     };
+    struct RollItem {
+        ProcessId process;
+        Incarnation before;
+    };
+    struct Roll {
+        RollId id;
+        Renewal why;
+        std::deque<RollItem> ahead;
+        std::optional<RollItem> current;
+    };
 
     void apply(Slot& slot, const ProcessEvent& event, const Moment& moment, Actions& actions);
     void after_change(Slot& slot, std::size_t from, const Moment& moment, Actions& actions);
+    void arm(Slot& slot);
     void start_or_hold(Slot& slot, const Moment& moment, Actions& actions);
     void release_dependents(ProgramId program, const Moment& moment, Actions& actions);
     void stop_what_may(ProgramId program, const Moment& moment, Actions& actions);
+    void stop_next_group(const Moment& moment, Actions& actions);
     void judge_fatal(const Slot& slot, const Moment& moment, Actions& actions);
     void finish_if_done(Actions& actions);
     [[nodiscard]] std::optional<int> natural_end() const;
@@ -102,11 +175,31 @@ private:
     template <class F>
     void each_slot(ProgramId program, F&& f);
 
-    std::vector<Program> programs_;
-    std::vector<Slot> slots_;
+    void link();
+    void start_anew(Slot& slot, const Moment& moment, Actions& actions);
+    ProcessId take_in(ProgramId program, std::uint32_t index, bool is_numbered);
+    void retire(Slot& slot, bool may_finish, const Moment& moment, Actions& actions);
+    void retire_what_may(ProgramId program, const Moment& moment, Actions& actions);
+    void gone(Slot& slot, const Moment& moment, Actions& actions);
+
+    void recycle(const Slot& slot, Renewal why);
+    void advance_rolls(const Moment& moment, Actions& actions);
+    bool advance(Roll& roll, const Moment& moment, Actions& actions);
+    [[nodiscard]] std::optional<Rolled> judge(const RollItem& item) const;
+    [[nodiscard]] std::optional<Rolled> spared(const RollItem& item) const;
+    enum class Siblings : std::uint8_t { ready, on_the_way, down_for_good };
+    [[nodiscard]] Siblings siblings_of(ProcessId id) const;
+
+    Duration release_wait_;
+    std::deque<Program> programs_;  // deques: machines point to policies, events to slots
+    std::deque<Slot> slots_;
     std::set<std::pair<TimePoint, std::uint32_t>> deadlines_;
-    std::uint32_t resting_ = 0;
+    std::list<Roll> rolls_;
+    std::uint32_t next_roll_ = 1;
+    std::uint32_t there_ = 0;
+    std::uint32_t resting_ = 0;         // of those there
     std::optional<int> ending_status_;  // set: shutting down, and what Finish will say
+    std::uint32_t stopping_group_ = 0;  // while shutting down: the priority whose turn it is
     bool is_finished_ = false;
     bool is_gate_closed_ = false;
 };

@@ -13,6 +13,27 @@ using namespace std::chrono_literals;
 // A fork that fails for want of pids or memory is tried again within a second (spec, As PID 1).
 constexpr Duration fork_retry = 500ms;
 
+// Processes that were started together shall not grow old together.
+constexpr double age_spread = 0.2;
+
+Duration age_limit(Duration max_age, double dice) {
+    const double share = 1 - age_spread * dice;
+    return Duration{static_cast<Duration::rep>(static_cast<double>(max_age.count()) * share)};
+}
+
+Cause cause_of(Renewal why) {
+    switch (why) {
+        case Renewal::rolled:
+            return Cause::rolled;
+        case Renewal::too_old:
+            return Cause::too_old;
+        case Renewal::too_big:
+        case Renewal::far_too_big:
+            return Cause::too_big;
+    }
+    return Cause::rolled;
+}
+
 }  // namespace
 
 const char* state_name(State state) {
@@ -59,6 +80,12 @@ const char* cause_text(Cause cause) {
             return "unhealthy";
         case Cause::gave_up:
             return "start-limit-reached";
+        case Cause::rolled:
+            return "rolled";
+        case Cause::too_old:
+            return "max-age";
+        case Cause::too_big:
+            return "memory";
     }
     return "?";
 }
@@ -120,13 +147,26 @@ std::optional<TimePoint> ProcessMachine::deadline() const {
             if (step_ >= policy_->stop.size())
                 return std::nullopt;  // after KILL there is only waiting
             return deadline_;
-        case State::stopped:
         case State::running:
+            return can_grow_old_ ? std::optional<TimePoint>(deadline_) : std::nullopt;
+        case State::stopped:
         case State::exited:
         case State::fatal:
             return std::nullopt;
     }
     return std::nullopt;
+}
+
+void ProcessMachine::policy_changes(const Policy& next, const Moment& moment) {
+    // A stop goes on with the new steps; where KILL has been sent, there is only waiting.
+    const bool was_killed = step_ >= policy_->stop.size();
+    const std::size_t last = next.stop.size() - 1;
+    step_ = static_cast<std::uint8_t>(was_killed ? next.stop.size()
+                                                 : std::min<std::size_t>(step_, last));
+    is_draining_ = is_draining_ && step_ > 0;
+    if (state_ != State::running || next.max_age == policy_->max_age) return;
+    can_grow_old_ = next.max_age.has_value();
+    if (can_grow_old_) deadline_ = ready_at_ + age_limit(*next.max_age, moment.dice);
 }
 
 void ProcessMachine::deadline_reached(const Moment& moment, Actions& actions) {
@@ -139,9 +179,8 @@ void ProcessMachine::deadline_reached(const Moment& moment, Actions& actions) {
     }
     switch (state_) {
         case State::starting:
-            if (policy_->ready_after && phase_ == Phase::alive) return ready(moment, actions);
-            if (moment.redis_is_away &&
-                policy_->has_registry) {  // I13: nobody is killed for Redis' sake
+            if (is_ready_by_time_ && phase_ == Phase::alive) return ready(moment, actions);
+            if (moment.redis_is_away && has_registry_) {  // I13: nobody is killed for Redis' sake
                 deadline_ = moment.now + policy_->start_timeout;
                 return;
             }
@@ -154,8 +193,11 @@ void ProcessMachine::deadline_reached(const Moment& moment, Actions& actions) {
             return begin_life(Cause::pause_over, moment, actions);
         case State::stopping:
             return next_step(moment, actions);
-        case State::stopped:
         case State::running:
+            can_grow_old_ = false;
+            is_old_ = true;
+            return;
+        case State::stopped:
         case State::exited:
         case State::fatal:
             return;
@@ -172,6 +214,8 @@ void ProcessMachine::begin_life(Cause cause, const Moment& moment, Actions& acti
     if (current_.value() > 0) ++restarts_;
     current_ = Incarnation{current_.value() + 1};
     intent_ = Intent::stay_down;
+    has_registry_ = policy_->has_registry;
+    is_ready_by_time_ = false;
     move(State::starting, cause, actions);
     deadline_ = moment.now + policy_->start_timeout;
     if (policy_->claims_name) {
@@ -212,7 +256,7 @@ void ProcessMachine::on(const StopWanted&, const Moment& moment, Actions& action
             return;
         case State::stopping:
             intent_ = Intent::stay_down;
-            return;
+            return hurry(moment);
         case State::starting:
         case State::running:
             return begin_stop(Intent::stay_down, Cause::asked, moment, actions);
@@ -233,12 +277,50 @@ void ProcessMachine::on(const RestartWanted&, const Moment& moment, Actions& act
         case State::running:
             return begin_stop(Intent::start_again, Cause::asked, moment, actions);
         case State::stopping:
+            hurry(moment);
+            [[fallthrough]];
         case State::stopped:
         case State::backoff:
         case State::exited:
         case State::fatal:
             return on(StartWanted{}, moment, actions);
     }
+}
+
+void ProcessMachine::on(const RenewalWanted& what, const Moment& moment, Actions& actions) {
+    switch (state_) {
+        case State::starting:
+        case State::running:
+            begin_stop(Intent::start_again, cause_of(what.why), moment, actions);
+            if (what.why != Renewal::far_too_big) drain(moment);
+            return;
+        case State::stopping:
+        case State::stopped:
+        case State::backoff:
+        case State::exited:
+        case State::fatal:
+            return on(StartWanted{}, moment, actions);
+    }
+}
+
+void ProcessMachine::on(const RetirementWanted&, const Moment& moment, Actions& actions) {
+    const bool was_up = state_ == State::starting || state_ == State::running;
+    on(StopWanted{}, moment, actions);
+    if (was_up) drain(moment);
+}
+
+void ProcessMachine::drain(const Moment& moment) {
+    if (phase_ != Phase::alive || step_ >= policy_->stop.size()) return;
+    const TimePoint until = moment.now + policy_->drain;
+    is_draining_ = until > deadline_;
+    deadline_ = std::max(deadline_, until);
+}
+
+// No more time than for any other stop.
+void ProcessMachine::hurry(const Moment& moment) {
+    if (!is_draining_) return;
+    is_draining_ = false;
+    deadline_ = std::min(deadline_, moment.now + policy_->stop[step_ - 1U].wait);
 }
 
 void ProcessMachine::on(const StopHastened&, const Moment& moment, Actions& actions) {
@@ -263,6 +345,7 @@ void ProcessMachine::on(const ClaimRefused&, const Moment& moment, Actions& acti
 
 void ProcessMachine::on(const Spawned&, const Moment& moment, Actions& actions) {
     if (state_ != State::starting || !policy_->ready_after) return;
+    is_ready_by_time_ = true;
     if (*policy_->ready_after == Duration::zero()) return ready(moment, actions);
     deadline_ = moment.now + *policy_->ready_after;
 }
@@ -289,6 +372,8 @@ void ProcessMachine::ready(const Moment& moment, Actions& actions) {
     ready_at_ = moment.now;
     never_ready_ = 0;
     held_tries_ = 0;
+    can_grow_old_ = policy_->max_age.has_value();
+    if (can_grow_old_) deadline_ = moment.now + age_limit(*policy_->max_age, moment.dice);
     move(State::running, Cause::became_ready, actions);
 }
 
@@ -346,7 +431,7 @@ void ProcessMachine::after_death(Exit, const Moment& moment, Actions& actions) {
     if (is_failure) {
         if (failures_ > 0 || expected)
             pause = backoff_pause(policy_->backoff, failures_, moment.dice);
-        if (!moment.redis_is_away || !policy_->has_registry) ++failures_;
+        if (!moment.redis_is_away || !has_registry_) ++failures_;
     }
     move(State::backoff, expected ? Cause::exited_expected : Cause::crashed, actions, pause);
     deadline_ = moment.now + pause;
@@ -355,7 +440,7 @@ void ProcessMachine::after_death(Exit, const Moment& moment, Actions& actions) {
 void ProcessMachine::failed_start(Cause cause, const Moment& moment, Actions& actions) {
     if (policy_->restart == Restart::never) return move(State::fatal, cause, actions);
     Duration pause{};
-    if (moment.redis_is_away && policy_->has_registry) {  // I13: paced, but it counts to nothing
+    if (moment.redis_is_away && has_registry_) {  // I13: paced, but it counts to nothing
         pause = backoff_pause(policy_->backoff, ++held_tries_, moment.dice);
     } else {
         ++never_ready_;
@@ -386,6 +471,7 @@ void ProcessMachine::begin_stop(Intent intent,
 }
 
 void ProcessMachine::next_step(const Moment& moment, Actions& actions) {
+    is_draining_ = false;
     const StopStep& step = policy_->stop[step_++];
     deadline_ = moment.now + step.wait;
     actions.orders.emplace_back(SendSignal{id_, current_, step.signal});
@@ -393,7 +479,7 @@ void ProcessMachine::next_step(const Moment& moment, Actions& actions) {
 
 void ProcessMachine::on(const FamilyEnded& what, const Moment& moment, Actions& actions) {
     if (phase_ != Phase::ending) return;
-    if (policy_->has_registry && !what.somebody_is_left) {
+    if (has_registry_ && !what.somebody_is_left) {
         phase_ = Phase::releasing;
         release_by_ = moment.now + release_wait_;
         actions.orders.emplace_back(ReleaseName{id_, current_});

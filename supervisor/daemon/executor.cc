@@ -104,7 +104,7 @@ Executor::Executor(loop::Loop& loop,
                    logs::OutputWriter& output,
                    const config::Config& config,
                    const core::Fleet& fleet,
-                   std::vector<ProcessParts>& parts,
+                   Parts& parts,
                    Tools tools,
                    Post post)
     : loop_(loop),
@@ -123,6 +123,21 @@ Executor::Executor(loop::Loop& loop,
       family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }),
       wake_timer_(loop, [this] { wake_stopped(); }) {}
 
+Result<PreparedProgram> prepare_program(const config::Program& program) {
+    PreparedProgram prepared;
+    if (!program.user.empty() || !program.group.empty()) {
+        auto identity = child::resolve_identity(program.user, program.group);
+        if (!identity) return identity.error().while_doing("program." + program.name);
+        prepared.identity = std::make_unique<child::Identity>(std::move(*identity));
+    }
+    if (!program.env_file.empty()) {
+        auto values = read_env_file(program.env_file);
+        if (!values) return values.error().while_doing("program." + program.name);
+        prepared.from_file = std::move(*values);
+    }
+    return prepared;
+}
+
 Outcome Executor::prepare(Surroundings surroundings) {
     surroundings_ = std::move(surroundings);
     environment_ = own_environment();
@@ -131,21 +146,23 @@ Outcome Executor::prepare(Surroundings surroundings) {
                                           [this](std::uint64_t token, bool somebody_is_left) {
                                               family_ended(token, somebody_is_left);
                                           });
-    prepared_.resize(config_.programs.size());
-    for (std::size_t p = 0; p < config_.programs.size(); ++p) {
-        const config::Program& program = config_.programs[p];
-        if (!program.user.empty() || !program.group.empty()) {
-            auto identity = child::resolve_identity(program.user, program.group);
-            if (!identity) return identity.error().while_doing("program." + program.name);
-            prepared_[p].identity = std::make_unique<child::Identity>(std::move(*identity));
-        }
-        if (!program.env_file.empty()) {
-            auto values = read_env_file(program.env_file);
-            if (!values) return values.error().while_doing("program." + program.name);
-            prepared_[p].from_file = std::move(*values);
-        }
+    for (const config::Program& program : config_.programs) {
+        auto prepared = prepare_program(program);
+        if (!prepared) return prepared.error();
+        prepared_.push_back(std::move(*prepared));
     }
     return Done{};
+}
+
+void Executor::adopt(ProgramId program, PreparedProgram prepared) {
+    if (prepared_.size() <= program.value()) prepared_.resize(program.value() + 1);
+    prepared_[program.value()] = std::move(prepared);
+}
+
+// What its current or last life was made of.
+const config::Program& Executor::life_of(ProcessId process) const {
+    const auto& made_of = parts_[process.value()].made_of;
+    return made_of ? *made_of : program_of(process);
 }
 
 const config::Program& Executor::program_of(ProcessId process) const {
@@ -177,7 +194,7 @@ std::string Executor::new_name(ProcessId process) {
 }
 
 std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) const {
-    const auto& custom = program_of(process).custom;
+    const auto& custom = life_of(process).custom;
     const auto& leader = parts_[process.value()].leader;
     if (!custom || !leader) return std::nullopt;
     config::Placeholders values = placeholders(process);
@@ -251,7 +268,7 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
     return child::OutputTarget{child::ToFd{streams.given.back().get()}};
 }
 
-std::vector<std::string> Executor::not_overridden(const Prepared& prepared,
+std::vector<std::string> Executor::not_overridden(const PreparedProgram& prepared,
                                                   const config::Program& program) const {
     std::vector<std::string> kept;
     for (const std::string& entry : environment_) {
@@ -264,7 +281,7 @@ std::vector<std::string> Executor::not_overridden(const Prepared& prepared,
 
 child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
     const config::Program& program = program_of(process);
-    const Prepared& prepared = prepared_[fleet_.program_of(process).value()];
+    const PreparedProgram& prepared = prepared_[fleet_.program_of(process).value()];
     const ProcessParts& parts = parts_[process.value()];
     const config::Placeholders values = placeholders(process);
     child::ChildSpec spec;
@@ -306,6 +323,8 @@ std::vector<std::string> Executor::marks(ProcessId process, Incarnation who) con
 
 void Executor::spawn(ProcessId process, Incarnation who) {
     ProcessParts& parts = parts_[process.value()];
+    parts.made_of.reset();
+    parts.is_quiet = false;
     if (!fleet_.machine(process).policy().claims_name) parts.name = new_name(process);
     child::ChildSpec spec = spec_of(process, who);
     Streams streams;

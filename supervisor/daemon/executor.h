@@ -2,6 +2,7 @@
 // Turns the core's orders about children into deeds, and what comes of them at once into events.
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -43,6 +44,14 @@ struct Tools {  // made first thing in main, while low descriptors are free
     child::Reaper reaper;
 };
 
+struct PreparedProgram {                        // made once
+    std::unique_ptr<child::Identity> identity;  // null: ours
+    std::map<std::string, std::string> from_file;
+};
+// Users, groups and the environment file: waits for the disk and the name service. What cannot be
+// had is told with the program's name.
+Result<PreparedProgram> prepare_program(const config::Program& program);
+
 class Executor {
 public:
     using Post = std::function<void(core::Event)>;
@@ -52,16 +61,17 @@ public:
              logs::OutputWriter& output,
              const config::Config& config,
              const core::Fleet& fleet,
-             std::vector<ProcessParts>& parts,
+             Parts& parts,
              Tools tools,
              Post post);
     Executor(const Executor&) = delete;
     Executor& operator=(const Executor&) = delete;
     ~Executor() = default;
 
-    // Users, groups and environment, before the first child: what cannot be had is told with the
-    // program's name.
+    // Before the first child.
     Outcome prepare(Surroundings surroundings);
+    // Of a program that a reload has brought or changed: for its next lives.
+    void adopt(ProgramId program, PreparedProgram prepared);
 
     // The name of a process's next life; {pid} stands in it as child::pid_marker until the spawn.
     [[nodiscard]] std::string new_name(ProcessId process);
@@ -86,10 +96,6 @@ public:
     void end_everybody();
 
 private:
-    struct Prepared {                               // of a program, made once
-        std::unique_ptr<child::Identity> identity;  // null: ours
-        std::map<std::string, std::string> from_file;
-    };
     struct Captured {
         UniqueFd pipe;  // our end
         bool is_stderr;
@@ -101,7 +107,7 @@ private:
     };
 
     [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
-    [[nodiscard]] std::vector<std::string> not_overridden(const Prepared& prepared,
+    [[nodiscard]] std::vector<std::string> not_overridden(const PreparedProgram& prepared,
                                                           const config::Program& program) const;
     [[nodiscard]] std::vector<std::string> marks(ProcessId process, Incarnation who) const;
     [[nodiscard]] config::Placeholders placeholders(ProcessId process) const;
@@ -117,17 +123,18 @@ private:
     void arm_family_timer();
     void wake_stopped();
     [[nodiscard]] const config::Program& program_of(ProcessId process) const;
+    [[nodiscard]] const config::Program& life_of(ProcessId process) const;
 
     loop::Loop& loop_;
     Log& log_;
     logs::OutputWriter& output_;
     const config::Config& config_;
     const core::Fleet& fleet_;
-    std::vector<ProcessParts>& parts_;
+    Parts& parts_;
     Post post_;
     Surroundings surroundings_;
     std::vector<std::string> environment_;  // ours, shared by all programs
-    std::vector<Prepared> prepared_;
+    std::deque<PreparedProgram> prepared_;  // by program id
     child::Spawner spawner_;
     child::Reaper reaper_;
     std::unique_ptr<child::Families> families_;  // made when the instance has its name

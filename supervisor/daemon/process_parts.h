@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "child/spawn.h"
+#include "config/config.h"
 #include "control/api.h"
 #include "health/tcp.h"
 #include "registry/registry.h"
@@ -24,6 +26,9 @@ struct ProcessParts {
     std::string name;           // as given to the current or last incarnation
     std::unique_ptr<registry::Registration>
         registration;  // as the worker wrote it; null = not seen (yet)
+    // What the current or last life was made of, where a reload has changed that since.
+    std::unique_ptr<config::Program> made_of;
+    bool is_quiet = false;
     std::unique_ptr<health::TcpProbe> probe;
     std::unique_ptr<std::string> ill;  // why it is unhealthy; "" = healthy, null = not known
     struct Death {  // until it has been told: by then the replacement may live already
@@ -44,5 +49,7 @@ struct ProcessParts {
         return registration ? registration->name : name;
     }
 };
+
+using Parts = std::deque<ProcessParts>;  // by process id; a reference stays good when more come
 
 }  // namespace muster::daemon

@@ -220,6 +220,13 @@ void Registrar::drop_claim(const registry::Claim& claim) {
     claims_.drop(claim);
 }
 
+void Registrar::work(registry::RegistryKind kind,
+                     std::vector<std::string> names,
+                     registry::System::WorkDone done) {
+    if (is_away()) return done(Error{"Redis is away"});
+    system(kind).work(std::move(names), lifeline_.guard(std::move(done)));
+}
+
 void Registrar::claim(registry::RegistryKind kind,
                       registry::Claim claim,
                       std::function<void(Outcome)> done) {

@@ -78,6 +78,10 @@ public:
                registry::Claim claim,
                std::function<void(Outcome)> done);
     void drop_claim(const registry::Claim& claim);
+    // What these registered workers are doing, in their order; an error while Redis is away.
+    void work(registry::RegistryKind kind,
+              std::vector<std::string> names,
+              registry::System::WorkDone done);
 
     // At the end: what is still in the roll is others' to settle from now on.
     void leave() {

@@ -43,11 +43,12 @@ WallTime wall_now() {
 // The policies are the core's from here on.
 std::vector<core::ProgramPlan> take_plans(config::Config& config) {
     std::vector<core::ProgramPlan> plans;
+    const std::vector<core::Priority> priorities = config::priorities_of(config);
     plans.reserve(config.programs.size());
     for (config::Program& program : config.programs) {
         const std::uint32_t processes = program.processes.value_or(1);
-        plans.push_back(
-            {program.name, std::move(program.policy), std::move(program.after), processes});
+        plans.push_back({program.name, std::move(program.policy), std::move(program.after),
+                         processes, program.processes.has_value(), priorities[plans.size()]});
     }
     return plans;
 }
@@ -98,6 +99,9 @@ bool tells_of_an_exit(core::Cause cause) {
         case core::Cause::start_timed_out:
         case core::Cause::unhealthy:
         case core::Cause::gave_up:
+        case core::Cause::rolled:
+        case core::Cause::too_old:
+        case core::Cause::too_big:
             return false;
     }
     return false;
@@ -125,6 +129,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                 std::move(tools),
                 [this](core::Event event) { post(std::move(event)); }),
       waits_(loop_, fleet_, parts_),
+      roll_waits_(loop_, log_, fleet_, parts_),
       deadline_timer_(loop_, [this] { deadline(); }),
       shutdown_timer_(loop_,
                       [this] {
@@ -148,15 +153,48 @@ Supervisor::Supervisor(Settings settings, Tools tools)
     if (::getrandom(&dice_state_, sizeof dice_state_, 0) != sizeof dice_state_)
         dice_state_ = 0x9E3779B97F4A7C15ULL;
     dice_state_ |= 1;
-    parts_.resize(fleet_.size());
-    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
-        const config::Program& program = settings_.config.programs[p];
-        for (std::uint32_t i = 0; i < fleet_.count_of(ProgramId{p}); ++i) {
-            ProcessParts& parts = parts_[fleet_.first_of(ProgramId{p}).value() + i];
-            parts.index = i;
-            parts.id = program.processes ? fmt::format("{}_{:02}", program.name, i) : program.name;
+    make_parts();
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) order_.emplace_back(p);
+    note_groups();
+}
+
+// For each process that has none yet.
+void Supervisor::make_parts() {
+    while (parts_.size() < fleet_.size()) {
+        const ProcessId id{static_cast<std::uint32_t>(parts_.size())};
+        const std::string& program = fleet_.program_name(fleet_.program_of(id));
+        ProcessParts& parts = parts_.emplace_back();
+        parts.index = fleet_.index_of(id);
+        parts.id = fleet_.is_numbered(id) ? fmt::format("{}_{:02}", program, parts.index) : program;
+    }
+}
+
+void Supervisor::note_groups() {
+    group_of_.assign(fleet_.program_count(), {});
+    for (const config::Group& group : settings_.config.groups) {
+        for (const std::string& name : group.programs) {
+            if (const auto program = fleet_.program_called(name))
+                group_of_[program->value()] = group.name;
         }
     }
+}
+
+// It has left: nothing of it is shown, and its next life, if ever there is one, begins anew.
+void Supervisor::forget(ProcessId id) {
+    ProcessParts& parts = parts_[id.value()];
+    if (registrar_) registrar_->forget(id);
+    parts.made_of.reset();
+    parts.last_exit.reset();
+    parts.is_quiet = false;
+}
+
+const config::Program& Supervisor::program_of(ProcessId id) const {
+    return settings_.config.programs[fleet_.program_of(id).value()];
+}
+
+const config::Program& Supervisor::life_of(ProcessId id) const {
+    const auto& made_of = parts_[id.value()].made_of;
+    return made_of ? *made_of : program_of(id);
 }
 
 Supervisor::~Supervisor() = default;
@@ -301,7 +339,9 @@ void Supervisor::drain() {
     if (fleet_.is_shutting_down())
         enter_stopping("nothing is left to run, or what is essential is FATAL");
     const std::vector<core::Transition> transitions = std::exchange(actions_.transitions, {});
+    const std::vector<core::RollNews> rolls = std::exchange(actions_.rolls, {});
     for (const core::Transition& transition : transitions) tell(transition);
+    for (const core::RollNews& news : rolls) roll_waits_.told(news);
     if (finish_with_ && stage_ < Stage::paying) finish(*finish_with_);
     if (const auto next = fleet_.next_deadline())
         deadline_timer_.arm(*next);
@@ -331,6 +371,8 @@ void Supervisor::carry_out(const core::Order& order) {
         release_name(release->process, release->who);
     } else if (const auto* claim = std::get_if<core::ClaimName>(&order)) {
         claim_name(claim->process, claim->who);
+    } else if (const auto* left = std::get_if<core::Forget>(&order)) {
+        forget(left->process);
     } else if (const auto* end_all = std::get_if<core::Finish>(&order)) {
         finish_with_ = end_all->status;  // once the last transition has been told
     }
@@ -340,7 +382,7 @@ void Supervisor::carry_out(const core::Order& order) {
 void Supervisor::watch(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (!parts.child) return;
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const config::Program& program = program_of(id);
     if (const auto* tcp = std::get_if<config::ReadyTcp>(&program.ready)) {
         if (auto address = health::parse_address(tcp->address)) {
             parts.probe = std::make_unique<health::TcpProbe>(loop_, *address, [this, id, who] {
@@ -370,8 +412,7 @@ void Supervisor::registered(const registry::Sought& sought,
                              {"name", registration.name},
                              {"queues", joined(registration.queues, ",")},
                              {"version", registration.version}});
-    const config::Program& program =
-        settings_.config.programs[fleet_.program_of(sought.process).value()];
+    const config::Program& program = program_of(sought.process);
     if (std::holds_alternative<config::ReadyRegistered>(program.ready)) {
         post({sought.process, core::BecameReady{sought.incarnation}});
     }
@@ -409,7 +450,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (registrar_ && !parts.leader) registrar_->drop_claim(claim_of(id));  // it was never spawned
     if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const config::Program& program = life_of(id);
     registrar_->forget(id);
     registrar_->keep_no_more(id);
     registry::Release release{.process = id,
@@ -419,7 +460,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .hostname = host_,
                               .spawned_at = parts.spawned_at,
                               .registration = std::nullopt,
-                              .jobs = program.jobs,
+                              .jobs = program_of(id).jobs,
                               .may_choose_own_name = may_choose_own_name(program),
                               .kind = program.registry,
                               .custom = executor_.custom_entry(id)};
@@ -447,15 +488,16 @@ registry::Claim Supervisor::claim_of(ProcessId id) const {
 // An embedded one: whoever says by a port that it is ready. Others' restarts must not become our
 // attempts to connect.
 bool Supervisor::may_be_redis(ProcessId id) const {
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const config::Program& program = program_of(id);
     return std::holds_alternative<config::ReadyTcp>(program.ready);
 }
 
 void Supervisor::claim_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     parts.leader.reset();  // of the life before: this one has none yet
+    parts.made_of.reset();
     parts.name = executor_.new_name(id);
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const config::Program& program = program_of(id);
     registrar_->claim(program.registry, claim_of(id), [this, id, who](const Outcome& outcome) {
         if (outcome) return post({id, core::NameClaimed{who}});
         ProcessParts& refused = parts_[id.value()];
@@ -564,6 +606,12 @@ void Supervisor::signalled(int number) {
             log_.info("log-files-reopened",
                       {{"count", std::to_string(executor_.log_files().count())}});
             return executor_.reopen_logs();
+        case SIGHUP:
+            return reload(false, false, [](const auto&) {});
+        case SIGTSTP:
+            return quiet_all(true);
+        case SIGCONT:
+            return quiet_all(false);
         default:
             log_.info("signal-ignored",
                       {{"signal", signal_name(number)}, {"hint", "not supported in this version"}});
@@ -634,6 +682,7 @@ void Supervisor::leave() {
     }
     if (registrar_) registrar_->leave();
     waits_.give_up_all();
+    roll_waits_.give_up_all();
     if (settings_.is_plain) status_ = command_status();
     executor_.end_everybody();
     if (!settings_.is_plain) log_.info("ended", {{"status", std::to_string(status_)}});

@@ -4,16 +4,19 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "base/id.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "config/config.h"
+#include "config/diff.h"
 #include "control/api.h"
 #include "control/control_socket.h"
 #include "control/http_server.h"
@@ -23,9 +26,11 @@
 #include "daemon/housekeeping.h"
 #include "daemon/process_parts.h"
 #include "daemon/registrar.h"
+#include "daemon/roll_waits.h"
 #include "daemon/waits.h"
 #include "logs/event_log.h"
 #include "logs/output_writer.h"
+#include "loop/lifeline.h"
 #include "loop/loop.h"
 #include "loop/signals.h"
 #include "loop/timer.h"
@@ -34,8 +39,9 @@ namespace muster::daemon {
 
 struct Settings {
     config::Config config;
-    std::string config_path;  // "" = from the command line
-    bool is_plain = false;    // `run -- CMD`: one child, which also gets our stdin
+    std::string config_path;                  // "" = from the command line
+    std::optional<std::string> control = {};  // asked for on the command line: before the file's
+    bool is_plain = false;                    // `run -- CMD`: one child, which also gets our stdin
 };
 
 class Supervisor {
@@ -52,6 +58,11 @@ public:
 private:
     enum class Stage : std::uint8_t { running, stopping, paying, over };
 
+    void make_parts();
+    void note_groups();
+    void forget(ProcessId process);
+    [[nodiscard]] const config::Program& program_of(ProcessId process) const;
+    [[nodiscard]] const config::Program& life_of(ProcessId process) const;
     void post(core::Event event);
     void drain();
     void carry_out(const core::Order& order);
@@ -91,6 +102,8 @@ private:
     [[nodiscard]] std::unique_ptr<Housekeeping> made_housekeeping();
     [[nodiscard]] std::unordered_map<std::string, std::string> living_names() const;
     void each_process(const std::function<void(const control::ProcessView&)>& visit);
+    void visit_program(ProgramId program,
+                       const std::function<void(const control::ProcessView&)>& visit);
     [[nodiscard]] control::SupervisorView view() const;
     [[nodiscard]] std::vector<std::string> not_ready() const;
     std::optional<control::ApiError> act(control::Verb verb,
@@ -102,6 +115,50 @@ private:
                                             const control::VerbDone& done);
     std::optional<control::ApiError> logs(const control::LogQuery& query,
                                           const control::HttpServer::Respond& respond);
+    std::optional<control::ApiError> roll(const std::vector<ProcessId>& processes,
+                                          bool wait,
+                                          const control::VerbDone& done);
+    [[nodiscard]] control::VerbOutcome quiet(ProcessId process, bool is_quiet);
+    void quiet_all(bool is_quiet);
+    [[nodiscard]] Duration patience_for(const std::vector<ProcessId>& processes) const;
+    [[nodiscard]] Duration roll_patience(const std::vector<ProcessId>& processes) const;
+
+    struct FileRead;
+    using FileDone =
+        std::function<void(std::variant<std::shared_ptr<FileRead>, control::ApiError>)>;
+    void read_file(FileDone done);
+    void begin_reading();
+    void have_read(const std::shared_ptr<FileRead>& file);
+    void reload(bool dry_run, bool wait, const control::ReloadDone& done);
+    void reread(const control::RereadDone& done);
+    std::optional<control::ApiError> add_group(const std::string& group);
+    std::optional<control::ApiError> remove_group(const std::string& group);
+    [[nodiscard]] config::Config running_config() const;
+    [[nodiscard]] std::optional<control::ApiError> refusal(const config::Config& wanted) const;
+    void apply(const config::Difference& difference,
+               FileRead& file,
+               bool wait,
+               const control::VerbDone& done);
+    std::vector<ProgramId> put(const std::vector<std::string>& programs, FileRead& file);
+    void keep_old_settings(ProgramId program);
+
+    std::optional<control::ApiError> scale(const std::string& program,
+                                           std::uint32_t processes,
+                                           bool wait,
+                                           const control::VerbDone& done);
+    void resize(ProgramId program,
+                std::uint32_t processes,
+                bool is_numbered,
+                bool wait,
+                const control::VerbDone& done);
+    void resize_now(ProgramId program,
+                    std::uint32_t processes,
+                    bool is_numbered,
+                    const std::vector<ProcessId>& leave_first,
+                    bool wait,
+                    const control::VerbDone& done);
+    void choose_leavers(ProgramId program, std::function<void(std::vector<ProcessId>)> chosen);
+
     [[nodiscard]] std::vector<control::VerbOutcome> states(
         const std::vector<ProcessId>& processes) const;
     [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;
@@ -115,11 +172,17 @@ private:
     logs::OutputWriter output_;
     logs::EventLog log_;
     core::Fleet fleet_;
-    std::vector<ProcessParts> parts_;
+    Parts parts_;
+    std::vector<ProgramId> order_;                // as the file has them
+    std::vector<std::string> group_of_;           // by program id; "" = none
+    std::shared_ptr<FileRead> last_read_;         // null: what runs
+    std::map<ProgramId, std::uint32_t> resizes_;  // how often: a later one wins
+    std::deque<FileDone> readers_;                // the first one's file is being read
     std::unique_ptr<Registrar> registrar_;        // null: no Redis
     std::unique_ptr<Housekeeping> housekeeping_;  // likewise
     Executor executor_;
     Waits waits_;
+    RollWaits roll_waits_;
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had
@@ -139,6 +202,7 @@ private:
     loop::Timer gate_timer_;
     loop::Timer end_timer_;
     loop::Signals signals_;
+    loop::Lifeline lifeline_;
 };
 
 }  // namespace muster::daemon

@@ -110,6 +110,14 @@ control::Backend Supervisor::backend() {
                       const control::VerbDone& done) { return act(verb, selector, wait, done); },
         .signal = [this](const std::string& selector, int number,
                          const control::VerbDone& done) { return signal(selector, number, done); },
+        .reload = [this](bool dry_run, bool wait,
+                         const control::ReloadDone& done) { reload(dry_run, wait, done); },
+        .scale =
+            [this](const std::string& program, std::uint32_t processes, bool wait,
+                   const control::VerbDone& done) { return scale(program, processes, wait, done); },
+        .reread = [this](const control::RereadDone& done) { reread(done); },
+        .add_group = [this](const std::string& group) { return add_group(group); },
+        .remove_group = [this](const std::string& group) { return remove_group(group); },
         .shutdown = [this] { begin_shutdown(false, "asked over the control socket"); },
         .not_ready = [this] { return not_ready(); },
         .logs = [this](
@@ -119,16 +127,25 @@ control::Backend Supervisor::backend() {
     };
 }
 
+// In the file's order; what is leaving comes last.
 void Supervisor::each_process(const std::function<void(const control::ProcessView&)>& visit) {
+    for (const ProgramId program : order_) visit_program(program, visit);
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        if (!fleet_.is_there(ProgramId{p})) visit_program(ProgramId{p}, visit);
+    }
+}
+
+void Supervisor::visit_program(ProgramId program,
+                               const std::function<void(const control::ProcessView&)>& visit) {
     const TimePoint now = loop_.now();
-    for (std::uint32_t i = 0; i < fleet_.size(); ++i) {
-        const ProcessId id{i};
+    for (const ProcessId id : fleet_.processes_of(program)) {
         const core::ProcessMachine& machine = fleet_.machine(id);
-        const ProcessParts& parts = parts_[i];
+        const ProcessParts& parts = parts_[id.value()];
         const std::string held = fleet_.held_by(id);
         control::ProcessView process;
         process.id = parts.id;
-        process.program = fleet_.program_name(fleet_.program_of(id));
+        process.program = fleet_.program_name(program);
+        process.group = group_of_[program.value()];
         process.index = parts.index;
         process.state = core::state_name(machine.state());
         process.incarnation = machine.incarnation().value();
@@ -143,16 +160,17 @@ void Supervisor::each_process(const std::function<void(const control::ProcessVie
             process.started_at = parts.spawned_at;
             process.uptime = now - parts.spawned_since;
             process.ready = machine.state() == core::State::running;
+            process.quiet = parts.is_quiet;
         }
         process.ended_as_expected = machine.ended_as_expected();
         if (parts.spawned_at != WallTime{}) process.last_spawn = parts.spawned_at;
         process.spawn_error = parts.spawn_error;
-        const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
-        process.command = program.command.front();
-        if (program.stdout_to.kind == config::OutputKind::file)
-            process.stdout_path = program.stdout_to.path;
-        if (program.stderr_to.kind == config::OutputKind::file)
-            process.stderr_path = program.stderr_to.path;
+        const config::Program& settings = program_of(id);
+        process.command = settings.command.front();
+        if (settings.stdout_to.kind == config::OutputKind::file)
+            process.stdout_path = settings.stdout_to.path;
+        if (settings.stderr_to.kind == config::OutputKind::file)
+            process.stderr_path = settings.stderr_to.path;
         if (const auto next = machine.next_try())
             process.next_try_in = std::max(Duration{}, *next - now);
         visit(process);
@@ -182,6 +200,7 @@ control::SupervisorView Supervisor::view() const {
 std::vector<std::string> Supervisor::not_ready() const {
     std::vector<std::string> missing;
     for (std::uint32_t i = 0; i < fleet_.size(); ++i) {
+        if (!fleet_.is_there(ProcessId{i}) || fleet_.is_leaving(ProcessId{i})) continue;
         const core::ProcessMachine& machine = fleet_.machine(ProcessId{i});
         const std::string held = fleet_.held_by(ProcessId{i});
         switch (machine.state()) {
@@ -250,25 +269,49 @@ std::vector<control::VerbOutcome> Supervisor::states(
     return outcomes;
 }
 
+// Long enough for the slowest honest answer: all stop steps, and then a whole start.
+Duration Supervisor::patience_for(const std::vector<ProcessId>& processes) const {
+    Duration patience = 10s;
+    for (const ProcessId id : processes) {
+        const core::Policy& policy = fleet_.machine(id).policy();
+        Duration needs = 10s + policy.start_timeout + policy.drain;
+        for (const core::StopStep& step : policy.stop) needs += step.wait;
+        patience = std::max(patience, needs);
+    }
+    return patience;
+}
+
 std::optional<control::ApiError> Supervisor::act(control::Verb verb,
                                                  const std::string& selector,
                                                  bool wait,
                                                  const control::VerbDone& done) {
-    const std::vector<ProcessId> processes = selected(selector, fleet_, parts_);
+    std::vector<ProcessId> processes = selected(selector, fleet_, parts_, settings_.config.groups);
     if (processes.empty()) return no_such_process(selector);
     if (stage_ != Stage::running && verb != control::Verb::stop) {
         return control::ApiError{409, "shutting_down",
                                  "the supervisor is shutting down and starts nothing", ""};
     }
-    // Long enough for the slowest honest answer: all stop steps, and then a whole start.
-    Duration patience = 10s;
-    for (const ProcessId id : processes) {
-        const core::Policy& policy = fleet_.machine(id).policy();
-        Duration needs = 10s + policy.start_timeout;
-        for (const core::StopStep& step : policy.stop) needs += step.wait;
-        patience = std::max(patience, needs);
+    switch (verb) {
+        case control::Verb::roll:
+            return roll(processes, wait, done);
+        case control::Verb::quiet:
+        case control::Verb::resume: {
+            std::vector<control::VerbOutcome> outcomes;
+            for (const ProcessId id : processes)
+                outcomes.push_back(quiet(id, verb == control::Verb::quiet));
+            done(std::move(outcomes));
+            return std::nullopt;
+        }
+        case control::Verb::stop:
+        case control::Verb::start:
+        case control::Verb::restart:
+            break;
     }
+    const Duration patience = patience_for(processes);
     if (wait) waits_.add(verb, processes, patience, done);
+    const std::vector<ProcessId> asked = processes;
+    if (verb == control::Verb::stop)  // the last to start is the first to stop
+        std::reverse(processes.begin(), processes.end());
     for (const ProcessId id : processes) {
         switch (verb) {
             case control::Verb::start:
@@ -280,19 +323,24 @@ std::optional<control::ApiError> Supervisor::act(control::Verb verb,
             case control::Verb::restart:
                 post({id, core::RestartWanted{}});
                 break;
+            case control::Verb::roll:
+            case control::Verb::quiet:
+            case control::Verb::resume:
+                break;
         }
     }
     if (wait)
         waits_.recheck();
     else
-        done(states(processes));
+        done(states(asked));
     return std::nullopt;
 }
 
 std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
                                                     int number,
                                                     const control::VerbDone& done) {
-    const std::vector<ProcessId> processes = selected(selector, fleet_, parts_);
+    const std::vector<ProcessId> processes =
+        selected(selector, fleet_, parts_, settings_.config.groups);
     if (processes.empty()) return no_such_process(selector);
     std::vector<control::VerbOutcome> outcomes = states(processes);
     for (std::size_t i = 0; i < processes.size(); ++i) {

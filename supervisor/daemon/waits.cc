@@ -10,9 +10,15 @@ namespace muster::daemon {
 void Waits::add(control::Verb verb,
                 const std::vector<ProcessId>& processes,
                 Duration patience,
-                control::VerbDone done) {
+                control::VerbDone done,
+                bool begun) {
     Wait wait{verb, loop_.now() + patience, processes, {}, {}, std::move(done)};
-    for (const ProcessId id : processes) wait.pending.emplace(id, fleet_.machine(id).incarnation());
+    for (const ProcessId id : processes) {
+        const core::ProcessMachine& machine = fleet_.machine(id);
+        const bool has_begun = begun && machine.state() == core::State::starting;
+        const std::uint32_t before = machine.incarnation().value() - (has_begun ? 1 : 0);
+        wait.pending.emplace(id, Incarnation{before});
+    }
     waits_.push_back(std::move(wait));
     arm();
 }
@@ -27,6 +33,9 @@ std::optional<control::VerbOutcome> Waits::judge(control::Verb verb,
         if (!machine.is_resting()) return std::nullopt;
         return control::VerbOutcome{parts.id, true, state, "stopped"};
     }
+    if (!fleet_.is_there(id) || fleet_.is_leaving(id))
+        return control::VerbOutcome{parts.id, false, state,
+                                    "is no longer wanted: scaled or removed"};
     const bool is_new_life = machine.incarnation() != before;
     const bool counts = verb == control::Verb::start || is_new_life;
     switch (machine.state()) {

@@ -22,15 +22,17 @@ namespace muster::daemon {
 class Waits {
 public:
     // The fleet and the parts outlive this.
-    Waits(loop::Loop& loop, const core::Fleet& fleet, const std::vector<ProcessParts>& parts)
+    Waits(loop::Loop& loop, const core::Fleet& fleet, const Parts& parts)
         : loop_(loop), fleet_(fleet), parts_(parts), timer_(loop, [this] { expire(); }) {}
 
     // To be called before the verb is posted; `done` is called once, when each of the processes is
-    // where it was wanted or cannot get there, or at the deadline with what is missing.
+    // where it was wanted or cannot get there, or at the deadline with what is missing. `begun`:
+    // the verb has been taken already, and whoever is starting starts for its sake.
     void add(control::Verb verb,
              const std::vector<ProcessId>& processes,
              Duration patience,
-             control::VerbDone done);
+             control::VerbDone done,
+             bool begun = false);
 
     void shown(const core::Transition& transition);
     void recheck();      // after a verb that changed nothing: what was wanted may be there already
@@ -57,7 +59,7 @@ private:
 
     loop::Loop& loop_;
     const core::Fleet& fleet_;
-    const std::vector<ProcessParts>& parts_;
+    const Parts& parts_;
     std::list<Wait> waits_;
     loop::Timer timer_;
 };

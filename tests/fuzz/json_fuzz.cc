@@ -26,7 +26,8 @@ struct Asked {
     int verbs = 0;
     int signals = 0;
     int shutdowns = 0;
-    [[nodiscard]] int all() const { return verbs + signals + shutdowns; }
+    int reloads = 0;
+    [[nodiscard]] int all() const { return verbs + signals + shutdowns + reloads; }
 };
 
 Backend backend(std::string_view text, Asked& asked) {
@@ -56,6 +57,20 @@ Backend backend(std::string_view text, Asked& asked) {
             must(!selector.empty() && signal > 0 && signal <= 64, "a signal is one");
             ++asked.signals;
             done({{.process = selector, .ok = false, .state = "STOPPED", .message = selector}});
+            return std::nullopt;
+        },
+        .reload =
+            [&asked, text](bool dry_run, bool, const ReloadDone& done) {
+                ++asked.reloads;
+                const std::string word(text);
+                done(Reloaded{{dry_run, {word}, {word}, {{word, {word}, {}, {}, {}}}, {}, {word}},
+                              {}});
+            },
+        .scale = [&asked](const std::string& program, std::uint32_t processes, bool,
+                          const VerbDone& done) -> std::optional<ApiError> {
+            ++asked.verbs;
+            if (processes == 0) return ApiError{400, "bad_parameter", program, ""};
+            done({{.process = program, .ok = true, .state = "RUNNING", .message = ""}});
             return std::nullopt;
         },
         .shutdown = [&asked] { ++asked.shutdowns; },

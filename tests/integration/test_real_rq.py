@@ -201,3 +201,62 @@ def test_a_shutdown_ends_workers_in_order_and_leaves_nobody_registered(
     assert instance.terminate() == 0
     assert redis_server.workers() == set()
     assert [one["pid"] for one in workers if processes.is_alive(one["pid"])] == []
+
+
+def test_a_roll_of_workers_with_jobs_in_hand_loses_no_job(real_rq, redis_server, muster):
+    """Each finishes its job first, longer than the stop steps alone would let it."""
+    instance = muster(real_rq.program("processes = 3", 'stop = ["TERM 1s", "KILL"]'))
+    old = instance.running(seconds=60)
+    jobs = [real_rq.enqueue(retries=0) for _ in old]
+    eventually(20, lambda: all(job.runs for job in jobs))
+    status, body = instance.post("/v1/processes/shap/roll")
+    assert status == 200, body
+    eventually(5, lambda: instance.state("shap_00") == "STOPPING")
+    always(1.5, lambda: all(job.runs for job in jobs), "jobs go on")
+    for job in jobs:
+        job.let_finish()
+    new = instance.running(seconds=60, but=old)
+    assert [job.status for job in jobs] == ["finished"] * 3
+    assert [(job.starts, job.ends) for job in jobs] == [(1, 1)] * 3
+    assert redis_server.workers() == {one["name"] for one in new}
+
+
+def test_a_reload_replaces_just_the_workers_whose_command_changed(real_rq, redis_server, muster):
+    def config(queue, *lines):
+        other = real_rq.command("jobs").join(["[program.mail]\ncommand = ", '\nregistry = "rq"\n'])
+        return real_rq.program("processes = 2", *lines, queue=queue) + other
+
+    instance = muster(config("jobs"))
+    old = {one["id"]: one for one in instance.running(seconds=60)}
+    instance.write(config("jobs", "retsart = 1"))
+    assert instance.client("reload").returncode == 2
+    assert {one["name"] for one in old.values()} == redis_server.workers()
+    instance.write(config("other"))
+    done = instance.client("reload")
+    assert done.returncode == 0, (done, instance.log())
+    new = instance.processes()
+    assert new["mail"]["pid"] == old["mail"]["pid"]
+    for name in ("shap_00", "shap_01"):
+        assert new[name]["pid"] != old[name]["pid"]
+        assert redis_server.worker(new[name]["name"])["queues"] == "other"
+        assert redis_server.traces_of(old[name]["name"]) == []
+    assert redis_server.workers() == {one["name"] for one in new.values()}
+    # Without a registry from here on: the old lives are released from the one they were in.
+    instance.write(config("other").replace('registry = "rq"', 'ready = { after = "50ms" }'))
+    done = instance.client("reload")
+    assert done.returncode == 0, (done, instance.log())
+    for one in new.values():
+        assert redis_server.traces_of(one["name"]) == []
+
+
+def test_idle_rq_workers_are_scaled_away_first(real_rq, redis_server, muster):
+    instance = muster(real_rq.program("processes = 3"))
+    workers = {one["name"]: one for one in instance.running(seconds=60)}
+    job = real_rq.enqueue(retries=0)
+    eventually(10, lambda: job.runs)
+    busy = next(name for name in workers if redis_server.worker(name).get("state") == "busy")
+    assert instance.client("scale", "shap=1").returncode == 0
+    assert list(instance.processes()) == [workers[busy]["id"]]
+    assert redis_server.workers() == {busy} and job.runs
+    job.let_finish()
+    eventually(10, lambda: job.status == "finished")

@@ -79,4 +79,9 @@ TEST_CASE("selectors are all, program, process, program:* and program:process") 
     CHECK(!selects("mail:*", "shap", "shap_00"));
     CHECK(!selects("sha", "shap", "shap_00"));
     CHECK(!selects("*", "shap", "shap_00"));
+    CHECK(selects("night", "shap", "shap_00", "night"));
+    CHECK(selects("night:*", "shap", "shap_00", "night"));
+    CHECK(selects("night:shap_00", "shap", "shap_00", "night"));
+    CHECK(!selects("night:shap_01", "shap", "shap_00", "night"));
+    CHECK(!selects("", "shap", "shap_00", ""));
 }

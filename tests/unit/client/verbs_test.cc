@@ -140,6 +140,62 @@ TEST_CASE("one that failed is told on stderr and exits with 1, an unknown one wi
     CHECK(json["processes"][1]["ok"] == false);
 }
 
+TEST_CASE("scale says how many of each program") {
+    std::vector<std::string> asked;
+    const FakeSupervisor supervisor{[&](const std::string& request) {
+        asked.push_back(request.substr(0, request.find(" HTTP")) +
+                        request.substr(request.find("\r\n\r\n") + 4));
+        return reply(200, outcome("p", true, "started"));
+    }};
+    CHECK(does(supervisor, {"scale", "shap=4", "a=b=2"}).status == 0);
+    CHECK(does(supervisor, {"scale", "--no-wait", "shap=1"}).status == 0);
+    CHECK(asked ==
+          std::vector<std::string>{R"(POST /v1/programs/shap/scale?wait=true{"processes":4})",
+                                   R"(POST /v1/programs/a%3Db/scale?wait=true{"processes":2})",
+                                   R"(POST /v1/programs/shap/scale{"processes":1})"});
+    for (const char* wrong : {"shap", "shap=", "=3", "shap=0", "shap=x", "shap=3x", "shap=-1"}) {
+        const auto parsed = parse_command_line({"scale", wrong});
+        REQUIRE(std::holds_alternative<Message>(parsed));
+        CHECK(std::get<Message>(parsed).status == 2);
+    }
+}
+
+TEST_CASE("reload tells what changed, and how it came out") {
+    std::string asked;
+    int status = 200;
+    std::string body = R"({"dry_run":false,"added":["new"],"removed":["old"],"live":["group.x"],
+        "needs_restart":["redis.url"],"changed":[{"program":"shap","live":["stop","essential"],
+        "next_start":["stdout"],"restart":["command"],"processes":{"from":2,"to":4}}],
+        "processes":[{"process":"new","ok":true,"state":"RUNNING","message":"started"},
+        {"process":"shap_00","ok":false,"state":"BACKOFF","message":"did not become ready"}]})";
+    const FakeSupervisor supervisor{[&](const std::string& request) {
+        asked = request.substr(0, request.find(" HTTP"));
+        return reply(status, body);
+    }};
+    const Printed printed = does(supervisor, {"reload"});
+    CHECK(asked == "POST /v1/reload?wait=true");
+    CHECK(printed.status == 1);
+    CHECK(printed.out ==
+          "added new\n"
+          "changed shap: command (its processes are replaced one at a time); stop, essential (at "
+          "once); stdout (from the next start on); 2 → 4 processes\n"
+          "removed old\n"
+          "changed group.x (at once)\n"
+          "changed redis.url (needs a restart of muster; left as it was)\n"
+          "new: started (RUNNING)\n");
+    CHECK(printed.err == "shap_00: did not become ready (BACKOFF)\n");
+    CHECK(does(supervisor, {"reload", "--no-wait"}).status == 1);
+    CHECK(asked == "POST /v1/reload");
+    body = R"({"added":[],"removed":[],"live":[],"needs_restart":[],"changed":[],"processes":[]})";
+    CHECK(does(supervisor, {"reload", "--dry-run"}).out == "nothing has changed\n");
+    CHECK(asked == "POST /v1/reload?dry_run=true");
+    status = 422;
+    body = R"({"error":{"code":"invalid_config","message":"m.toml:1:1: no","hint":"nothing"}})";
+    const Printed refused = does(supervisor, {"reload"});
+    CHECK(refused.status == 2);
+    CHECK(refused.err == "muster reload: m.toml:1:1: no\n  nothing\n");
+}
+
 TEST_CASE("health is 0 or 1, whatever happens") {
     int status = 200;
     const FakeSupervisor supervisor{[&](const std::string& request) {

@@ -51,6 +51,28 @@ struct Fake {
                 done({{.process = "a", .ok = false, .state = "STOPPED", .message = "not running"}});
                 return std::nullopt;
             },
+            .reload =
+                [this](bool dry_run, bool wait, const ReloadDone& done) {
+                    asked.push_back(fmt::format("reload {} {}", dry_run, wait));
+                    if (wait)
+                        return done(ApiError{422, "invalid_config", "m.toml:1:1: no", "nothing"});
+                    done(Reloaded{{dry_run,
+                                   {"new"},
+                                   {"old"},
+                                   {{"shap", {"stop"}, {"stdout"}, {"command"}, std::pair{2U, 4U}},
+                                    {"mail", {"essential"}, {}, {}, {}}},
+                                   {"group.x"},
+                                   {"redis.url"}},
+                                  {{"new", true, "STARTING", ""}}});
+                },
+            .scale = [this](const std::string& program, std::uint32_t processes, bool wait,
+                            const VerbDone& done) -> std::optional<ApiError> {
+                if (program == "nobody")
+                    return ApiError{404, "no_such_process", "no program is called 'nobody'", ""};
+                asked.push_back(fmt::format("scale {} {} {}", program, processes, wait));
+                done({{.process = "shap_02", .ok = true, .state = "RUNNING", .message = ""}});
+                return std::nullopt;
+            },
             .shutdown = [this] { asked.emplace_back("shutdown"); },
             .not_ready = [this] { return missing; },
             .logs = [this](const LogQuery& query,
@@ -135,11 +157,11 @@ TEST_CASE("processes are told with exactly the agreed keys, absent values null")
     const auto told = get(fake, "/v1/processes");
     CHECK(told.status == 200);
     CHECK(told.body == json::parse(R"({"processes":[
-        {"id":"shap_00","program":"shap","index":0,"state":"RUNNING","pid":64,"name":"shap-h-64",
+        {"id":"shap_00","program":"shap","group":null,"quiet":null,"index":0,"state":"RUNNING","pid":64,"name":"shap-h-64",
          "incarnation":3,"started_at":"2023-11-14T22:13:21.000Z","uptime":12.4,"restarts":2,
          "failures":0,"next_try_in":null,"health":"unknown","ready":true,
          "last_exit":{"signal":9,"at":"2023-11-14T22:13:20.000Z","reason":"out of \"memory\""}},
-        {"id":"mail","program":"mail","index":0,"state":"BACKOFF","pid":null,"name":null,
+        {"id":"mail","program":"mail","group":null,"quiet":null,"index":0,"state":"BACKOFF","pid":null,"name":null,
          "incarnation":null,"started_at":null,"uptime":null,"restarts":0,"failures":0,
          "next_try_in":1.0,"health":"unknown","ready":null,"held":"redis away","last_exit":null}
         ]})"));
@@ -177,6 +199,52 @@ TEST_CASE("verbs reach the backend with their selector decoded") {
     post(fake, "/v1/processes/all/start");
     CHECK(fake.asked ==
           std::vector<std::string>{"2 shap:* false", "1 shap:shap_00 false", "0 all false"});
+}
+
+TEST_CASE("roll, quiet and resume are verbs like the others") {
+    Fake fake;
+    for (const char* verb : {"roll", "quiet", "resume"})
+        CHECK(post(fake, std::string("/v1/processes/shap/") + verb).status == 200);
+    CHECK(fake.asked == std::vector<std::string>{"3 shap false", "4 shap false", "5 shap false"});
+}
+
+TEST_CASE("a reload tells what changes, by what it takes") {
+    Fake fake;
+    const auto told = answer(fake, {"POST", "/v1/reload", "dry_run=true", ""});
+    CHECK(told.status == 200);
+    CHECK(told.body == json::parse(R"({"dry_run":true,"added":["new"],"changed":[
+        {"program":"shap","live":["stop"],"next_start":["stdout"],"restart":["command"],
+         "processes":{"from":2,"to":4}},
+        {"program":"mail","live":["essential"],"next_start":[],"restart":[],"processes":null}],
+        "removed":["old"],"live":["group.x"],"needs_restart":["redis.url"],
+        "processes":[{"process":"new","ok":true,"state":"STARTING","message":""}]})"));
+    const auto refused = answer(fake, {"POST", "/v1/reload", "wait=true", ""});
+    CHECK(refused.status == 422);
+    CHECK(refused.body["error"]["code"] == "invalid_config");
+    CHECK(fake.asked == std::vector<std::string>{"reload true false", "reload false true"});
+    CHECK(answer(fake, {"POST", "/v1/reload", "dry_run=maybe", ""}).status == 400);
+    CHECK(get(fake, "/v1/reload").status == 405);
+    CHECK(fake.asked.size() == 2);
+}
+
+TEST_CASE("scale takes one number and nothing else") {
+    Fake fake;
+    const auto scale = [&](const std::string& program, const std::string& body) {
+        return answer(fake, {"POST", "/v1/programs/" + program + "/scale", "wait=true", body});
+    };
+    CHECK(scale("sh%61p", R"({"processes":4})").body["processes"][0]["process"] == "shap_02");
+    CHECK(fake.asked == std::vector<std::string>{"scale shap 4 true"});
+    CHECK(scale("nobody", R"({"processes":4})").status == 404);
+    for (const char* body :
+         {"", "4", "{}", R"({"processes":"4"})", R"({"processes":-1})", R"({"processes":4.5})",
+          R"({"processes":99999999999})", R"({"processes":4,"x":1})"}) {
+        CAPTURE(body);
+        CHECK(scale("shap", body).status == 400);
+    }
+    CHECK(get(fake, "/v1/programs/shap/scale").status == 405);
+    CHECK(post(fake, "/v1/programs/shap").status == 404);
+    CHECK(post(fake, "/v1/programs/shap/grow").status == 404);
+    CHECK(fake.asked.size() == 1);
 }
 
 TEST_CASE("with wait the answer comes when the verb is done") {
@@ -291,9 +359,7 @@ TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own a
         CAPTURE(path);
         CHECK(post(fake, path).status == 404);
     }
-    for (const char* path : {"/v1/processes/a/roll", "/v1/processes/a/quiet",
-                             "/v1/processes/a/resume", "/v1/processes/a/why", "/v1/reload",
-                             "/v1/events", "/v1/programs/a/scale", "/metrics", "/RPC2"}) {
+    for (const char* path : {"/v1/processes/a/why", "/v1/events", "/metrics", "/RPC2"}) {
         CAPTURE(path);
         const auto told = post(fake, path);
         CHECK(told.status == 501);

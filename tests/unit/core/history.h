@@ -21,7 +21,7 @@ public:
     using Claim = std::function<void(bool is_so, const char* what)>;
 
     History(std::vector<ProgramPlan> plans, Pick pick, Claim claim)
-        : rig_(std::move(plans)), pick_(std::move(pick)), claim_(std::move(claim)) {}
+        : rig_(plans), plans_(std::move(plans)), pick_(std::move(pick)), claim_(std::move(claim)) {}
 
     void start() {
         rig_.start();
@@ -34,7 +34,7 @@ public:
     void step() {
         if (status_) return;
         const std::uint32_t process = pick_(rig_.fleet.size());
-        switch (pick_(12)) {
+        switch (pick_(14)) {
             case 0:
                 unwanted_[process] = false;
                 rig_.post(StartWanted{}, process);
@@ -58,6 +58,9 @@ public:
                 rig_.moment.redis_is_away = pick_(2) == 0;
                 if (!rig_.moment.redis_is_away) rig_.fleet.redis_is_back(rig_.moment);
                 break;
+            case 6:
+                operate();
+                break;
             default:
                 news();
         }
@@ -78,8 +81,18 @@ public:
         for (const auto& [whose, life] : lives_) {
             claim_(life != Life::ordered && life != Life::alive && life != Life::dead,
                    "I3: nothing is left alive at the end");
-            claim_(life != Life::ended || !has_registry(whose.first),
+            claim_(life != Life::ended || !has_registry_[whose],
                    "every name is released at the end");
+        }
+        for (const auto& [roll, processes] : rolls_) {
+            std::size_t told = 0;
+            std::size_t ends = 0;
+            for (const RollNews& news : rig_.rolls) {
+                told += news.roll == roll ? 1 : 0;
+                ends += news.roll == roll && news.is_last ? 1 : 0;
+            }
+            claim_(told == processes, "a roll tells of each of its processes once");
+            claim_(ends == 1, "a roll tells of its end once");
         }
         return status_;
     }
@@ -90,8 +103,70 @@ private:
     enum class Life : std::uint8_t { claiming, claimed, ordered, alive, dead, ended, over };
     using Key = std::pair<std::uint32_t, std::uint32_t>;  // process, incarnation
 
-    [[nodiscard]] bool has_registry(std::uint32_t process) const {
-        return rig_.fleet.machine(ProcessId{process}).policy().has_registry;
+    // What an operator does to the fleet itself: scale, remove, reload, roll.
+    void operate() {
+        const ProgramId program{pick_(static_cast<std::uint32_t>(plans_.size()))};
+        switch (pick_(6)) {
+            case 0:
+            case 1:
+                if (!rig_.fleet.is_there(program)) return;
+                rig_.resize(program.value(), 1 + pick_(4), some_processes(), pick_(4) != 0);
+                return wanted_again();
+            case 2:
+                return rig_.remove({program});
+            case 3: {
+                ProgramPlan next = plans_[program.value()];
+                if (pick_(2) == 0)
+                    next.policy.stop.insert(next.policy.stop.begin(),
+                                            {SignalNumber{2}, std::chrono::seconds{3}});
+                if (pick_(2) == 0) next.policy.has_registry = !next.policy.has_registry;
+                next.policy.claims_name = next.policy.claims_name && next.policy.has_registry;
+                if (pick_(2) == 0) next.policy.max_age = std::chrono::seconds{60};
+                if (pick_(2) == 0) next.policy.drain = std::chrono::seconds{40};
+                has_reloaded_ = true;
+                const std::uint32_t processes = next.processes;
+                rig_.put(std::move(next));
+                rig_.resize(program.value(), processes);
+                return wanted_again();
+            }
+            default: {
+                const std::vector<ProcessId> some = some_processes();
+                if (some.empty()) return;
+                std::vector<std::uint32_t> numbers;
+                for (const ProcessId process : some) numbers.push_back(process.value());
+                rolls_[rig_.roll(numbers)] = numbers.size();
+            }
+        }
+    }
+    std::vector<ProcessId> some_processes() {
+        std::vector<ProcessId> some;
+        for (std::uint32_t i = 0; i < rig_.fleet.size(); ++i) {
+            if (rig_.fleet.is_there(ProcessId{i}) && pick_(4) != 0) some.emplace_back(i);
+        }
+        return some;
+    }
+    void wanted_again() {
+        for (auto& [process, is_unwanted] : unwanted_)
+            is_unwanted = is_unwanted && rig_.fleet.was_asked_down(ProcessId{process});
+    }
+
+    // A rolling restart takes nobody down while another of its program is not up.
+    void watch() {
+        for (; watched_ < rig_.transitions.size(); ++watched_) {
+            const Transition& t = rig_.transitions[watched_];
+            states_[t.process] = t.to;
+            if (t.cause != Cause::rolled || t.from != State::running) continue;
+            for (const ProcessId other :
+                 rig_.fleet.processes_of(rig_.fleet.program_of(t.process))) {
+                const auto state = states_.find(other);
+                if (other == t.process || state == states_.end() || rig_.fleet.is_leaving(other) ||
+                    rig_.fleet.was_asked_down(other))
+                    continue;
+                claim_(state->second != State::starting && state->second != State::backoff &&
+                           state->second != State::fatal,
+                       "a roll leaves the others of its program up");
+            }
+        }
     }
 
     void obey() {
@@ -100,19 +175,23 @@ private:
             std::visit([this](const auto& what) { carry_out(what); }, order);
         }
         is_shutting_down_ = rig_.fleet.is_shutting_down();  // also by on_fatal
+        watch();
     }
     void carry_out(const ClaimName& claim) {
         begins(claim.process, claim.who);
         lives_[key(claim)] = Life::claiming;
+        has_registry_.emplace(key(claim), true);
     }
     void carry_out(const Spawn& spawn) {
         const bool claims = rig_.fleet.machine(spawn.process).policy().claims_name;
-        if (claims)
+        if (lives_.contains(key(spawn)) || (claims && !has_reloaded_))
             claim_(life(spawn) == Life::claimed, "a spawn follows the claim of its name");
         else
             begins(spawn.process, spawn.who);
         claim_(!is_shutting_down_, "no spawn during the shutdown");
         claim_(!unwanted_[spawn.process.value()], "no spawn of what was asked to stop");
+        claim_(rig_.fleet.is_there(spawn.process), "no spawn of what is not there");
+        has_registry_.emplace(key(spawn), rig_.fleet.machine(spawn.process).policy().has_registry);
         lives_[key(spawn)] = Life::ordered;
     }
     void carry_out(const SendSignal& send) {
@@ -129,6 +208,13 @@ private:
         claim_(life(release) == Life::ended,
                "I6: a name is released once, and not before its family has ended");
         life(release) = Life::over;
+    }
+    void carry_out(const Forget& forget) {
+        for (const auto& [whose, its] : lives_) {
+            if (whose.first != forget.process.value()) continue;
+            claim_(its != Life::ordered && its != Life::alive && its != Life::dead,
+                   "I3: nothing is left alive of what has left");
+        }
     }
     void carry_out(const Finish& finish) { status_ = finish.status; }
 
@@ -188,11 +274,17 @@ private:
     }
 
     Rig rig_;
+    std::vector<ProgramPlan> plans_;
     Pick pick_;
     Claim claim_;
     std::map<Key, Life> lives_;
     std::map<std::uint32_t, bool> unwanted_;  // asked to stop, and nothing else since
-    bool is_shutting_down_ = false;           // since before the orders that are being carried out
+    std::map<Key, bool> has_registry_;        // as it was when they began
+    bool has_reloaded_ = false;
+    std::map<ProcessId, State> states_;
+    std::size_t watched_ = 0;              // of the rig's transitions
+    std::map<RollId, std::size_t> rolls_;  // and how many processes each is of
+    bool is_shutting_down_ = false;        // since before the orders that are being carried out
     std::optional<int> status_;
 };
 

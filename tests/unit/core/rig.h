@@ -30,6 +30,7 @@ public:
     Moment moment{TimePoint{} + std::chrono::hours{1}};
     std::vector<Order> orders;            // since the last clear
     std::vector<Transition> transitions;  // all
+    std::vector<RollNews> rolls;          // all
 
     void start() {
         Actions actions;
@@ -50,6 +51,34 @@ public:
             take(actions);
         }
         moment.now = end;
+    }
+    RollId roll(const std::vector<std::uint32_t>& processes) {
+        std::vector<ProcessId> ids;
+        for (const std::uint32_t process : processes) ids.emplace_back(process);
+        Actions actions;
+        const RollId id = fleet.roll(ids, Renewal::rolled, moment, actions);
+        take(actions);
+        return id;
+    }
+    Fleet::Resized resize(std::uint32_t program,
+                          std::uint32_t processes,
+                          const std::vector<ProcessId>& leave_first = {},
+                          bool is_numbered = true) {
+        Actions actions;
+        auto resized =
+            fleet.resize(ProgramId{program}, processes, is_numbered, leave_first, moment, actions);
+        take(actions);
+        return resized;
+    }
+    void put(ProgramPlan plan) {
+        Actions actions;
+        fleet.put({std::move(plan)}, moment, actions);
+        take(actions);
+    }
+    void remove(const std::vector<ProgramId>& programs) {
+        Actions actions;
+        fleet.remove(programs, moment, actions);
+        take(actions);
     }
     void shut_down() {
         Actions actions;
@@ -86,6 +115,18 @@ public:
             std::count_if(orders.begin(), orders.end(),
                           [](const Order& o) { return std::holds_alternative<T>(o); }));
     }
+    // Of each process that a rolling restart has told of, in its order: "0 replaced".
+    std::vector<std::string> rolled(RollId id) const {
+        static constexpr const char* words[] = {"replaced", "is-down", "was-stopped", "taken-over",
+                                                "is-bad",   "blocked", "not-reached"};
+        std::vector<std::string> all;
+        for (const RollNews& news : rolls) {
+            if (news.roll != id) continue;
+            all.push_back(std::to_string(news.process.value()) + " " +
+                          words[static_cast<std::size_t>(news.how)] + (news.is_last ? "." : ""));
+        }
+        return all;
+    }
     std::optional<int> finished() const {
         for (const Order& order : orders) {
             if (const auto* finish = std::get_if<Finish>(&order)) return finish->status;
@@ -98,6 +139,7 @@ private:
         orders.insert(orders.end(), actions.orders.begin(), actions.orders.end());
         transitions.insert(transitions.end(), actions.transitions.begin(),
                            actions.transitions.end());
+        rolls.insert(rolls.end(), actions.rolls.begin(), actions.rolls.end());
     }
 };
 

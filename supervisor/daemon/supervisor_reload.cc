@@ -1,0 +1,579 @@
+// What changes the fleet itself while it runs: reload, scale, roll, quiet.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "base/text.h"
+#include "config/load.h"
+#include "daemon/supervisor.h"
+#include "loop/work.h"
+
+namespace muster::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint32_t most_processes = 10'000;
+
+// Several answers as one: told when the last share is in, in the order in which they came.
+class Gathered {
+public:
+    explicit Gathered(control::VerbDone done) : done_(std::move(done)) {}
+
+    static control::VerbDone share(const std::shared_ptr<Gathered>& all) {
+        ++all->open_;
+        return
+            [all](std::vector<control::VerbOutcome> outcomes) { all->take(std::move(outcomes)); };
+    }
+    void close() { take({}); }  // there are no more shares
+
+private:
+    void take(std::vector<control::VerbOutcome> outcomes) {
+        std::move(outcomes.begin(), outcomes.end(), std::back_inserter(outcomes_));
+        if (--open_ == 0) done_(std::move(outcomes_));
+    }
+
+    control::VerbDone done_;
+    std::vector<control::VerbOutcome> outcomes_;
+    std::size_t open_ = 1;
+};
+
+control::ApiError shutting_down() {
+    return {409, "shutting_down", "the supervisor is shutting down and starts nothing", ""};
+}
+
+control::Changes changes_of(const config::Difference& difference, bool is_dry_run) {
+    control::Changes changes{is_dry_run, difference.added, difference.removed,
+                             {},         difference.live,  difference.needs_restart};
+    for (const config::ProgramChange& each : difference.changed) {
+        changes.changed.push_back(
+            {each.program, each.live, each.next_start, each.restart, each.processes});
+    }
+    return changes;
+}
+
+// As supervisord sees it: its group's name, or its own.
+const std::string& group_name(const config::Config& config, const std::string& program) {
+    for (const config::Group& group : config.groups) {
+        if (std::find(group.programs.begin(), group.programs.end(), program) !=
+            group.programs.end())
+            return group.name;
+    }
+    return program;
+}
+
+std::set<std::string> group_names(const config::Config& config) {
+    std::set<std::string> names;
+    for (const config::Program& program : config.programs)
+        names.insert(group_name(config, program.name));
+    return names;
+}
+
+std::vector<std::string> members(const config::Config& config, const std::string& group) {
+    std::vector<std::string> programs;
+    for (const config::Program& program : config.programs) {
+        if (group_name(config, program.name) == group) programs.push_back(program.name);
+    }
+    return programs;
+}
+
+control::ComparedGroups compared(const config::Config& running, const config::Config& wanted) {
+    const std::set<std::string> before = group_names(running);
+    const std::set<std::string> after = group_names(wanted);
+    const config::Difference difference = config::compare(running, wanted);
+    std::set<std::string> touched;
+    for (const std::string& program : difference.added) touched.insert(group_name(wanted, program));
+    for (const std::string& program : difference.removed)
+        touched.insert(group_name(running, program));
+    for (const config::ProgramChange& change : difference.changed)
+        touched.insert(group_name(running, change.program));
+    for (const std::string& name : difference.live) {
+        if (name.starts_with("group.")) touched.insert(name.substr(6));
+    }
+    control::ComparedGroups groups;
+    std::set_difference(after.begin(), after.end(), before.begin(), before.end(),
+                        std::back_inserter(groups.added));
+    std::set_difference(before.begin(), before.end(), after.begin(), after.end(),
+                        std::back_inserter(groups.removed));
+    for (const std::string& name : before) {
+        if (after.contains(name) && touched.contains(name)) groups.changed.push_back(name);
+    }
+    return groups;
+}
+
+}  // namespace
+
+struct Supervisor::FileRead {
+    config::Config config;
+    std::vector<std::optional<PreparedProgram>> prepared;  // of each program; none: given away
+    std::vector<std::string> problems;
+
+    void read(const std::string& path);  // in another thread
+};
+
+void Supervisor::FileRead::read(const std::string& path) {
+    auto loaded = config::load_file(path, config::process_environment());
+    if (const auto* wrong = std::get_if<std::vector<config::Problem>>(&loaded)) {
+        for (const config::Problem& problem : *wrong) problems.push_back(config::describe(problem));
+        return;
+    }
+    config = std::move(std::get<config::Config>(loaded));
+    for (const config::Program& program : config.programs) {
+        auto made = prepare_program(program);
+        if (made)
+            prepared.emplace_back(std::move(*made));
+        else
+            problems.push_back(made.error().message());
+    }
+}
+
+// One after the other, each for itself: whoever asks has what the file says from then on.
+void Supervisor::read_file(FileDone done) {
+    if (settings_.config_path.empty())
+        return done(control::ApiError{409, "no_file",
+                                      "the configuration came from the command line: there is no "
+                                      "file to read again",
+                                      ""});
+    readers_.push_back(std::move(done));
+    if (readers_.size() == 1) begin_reading();
+}
+
+void Supervisor::begin_reading() {
+    auto file = std::make_shared<FileRead>();
+    loop::run_in_pool(
+        loop_, [file, path = settings_.config_path] { file->read(path); },
+        lifeline_.guard([this, file] { have_read(file); }));
+}
+
+void Supervisor::have_read(const std::shared_ptr<FileRead>& file) {
+    const FileDone answer = std::move(readers_.front());
+    readers_.pop_front();
+    if (!readers_.empty()) begin_reading();
+    if (settings_.control) file->config.supervisor.control = settings_.control;
+    if (file->problems.empty()) return answer(file);
+    for (const std::string& problem : file->problems)
+        log_.error("reload-refused", {{"reason", problem}});
+    answer(control::ApiError{422, "invalid_config", joined(file->problems, "\n"),
+                             "nothing was changed"});
+}
+
+// The policies are the core's: put together again what was read.
+config::Config Supervisor::running_config() const {
+    config::Config config{
+        settings_.config.supervisor, settings_.config.redis, {}, settings_.config.groups};
+    for (const ProgramId id : order_) {
+        config::Program program = settings_.config.programs[id.value()];
+        program.policy = fleet_.plan(id).policy;
+        program.after = fleet_.plan(id).after;
+        config.programs.push_back(std::move(program));
+    }
+    return config;
+}
+
+std::optional<control::ApiError> Supervisor::refusal(const config::Config& wanted) const {
+    if (stage_ != Stage::running) return shutting_down();
+    if (registrar_) return std::nullopt;
+    for (const config::Program& program : wanted.programs) {
+        if (!program.policy.has_registry) continue;
+        return control::ApiError{
+            409, "needs_restart",
+            fmt::format("program.{} has a registry, and muster was started without Redis",
+                        program.name),
+            "nothing was changed; restart muster"};
+    }
+    return std::nullopt;
+}
+
+void Supervisor::reload(bool dry_run, bool wait, const control::ReloadDone& done) {
+    read_file([this, dry_run, wait, done](auto read) {
+        if (const auto* error = std::get_if<control::ApiError>(&read)) return done(*error);
+        FileRead& file = *std::get<std::shared_ptr<FileRead>>(read);
+        const config::Difference difference = config::compare(running_config(), file.config);
+        if (const auto refused = refusal(file.config)) {
+            log_.error("reload-refused", {{"reason", refused->message}, {"hint", refused->hint}});
+            return done(*refused);
+        }
+        control::Changes changes = changes_of(difference, dry_run);
+        if (dry_run) return done(control::Reloaded{std::move(changes), {}});
+        std::vector<std::string> changed;
+        for (const config::ProgramChange& each : difference.changed)
+            changed.push_back(each.program);
+        log_.info("reloaded", {{"added", joined(difference.added, ",")},
+                               {"changed", joined(changed, ",")},
+                               {"removed", joined(difference.removed, ",")},
+                               {"general", joined(difference.live, ",")},
+                               {"needs_restart", joined(difference.needs_restart, ",")}});
+        apply(difference, file, wait, [changes, done](std::vector<control::VerbOutcome> outcomes) {
+            done(control::Reloaded{changes, std::move(outcomes)});
+        });
+    });
+}
+
+// New and changed programs as the file has them; what they run goes on until it is replaced.
+std::vector<ProgramId> Supervisor::put(const std::vector<std::string>& programs, FileRead& file) {
+    const std::set<std::string> names(programs.begin(), programs.end());
+    const std::vector<core::Priority> priorities = config::priorities_of(file.config);
+    std::vector<core::ProgramPlan> plans;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < file.config.programs.size(); ++i) {
+        const config::Program& program = file.config.programs[i];
+        if (!names.contains(program.name)) continue;
+        core::ProgramPlan plan{program.name,
+                               program.policy,
+                               program.after,
+                               program.processes.value_or(1),
+                               program.processes.has_value(),
+                               priorities[i]};
+        if (const auto known = fleet_.program_called(program.name)) {
+            const core::ProgramPlan& old = fleet_.plan(*known);
+            if (fleet_.is_there(*known)) {
+                plan.processes = old.processes;
+                plan.is_numbered = old.is_numbered;
+            }
+            keep_old_settings(*known);
+        }
+        plans.push_back(std::move(plan));
+        places.push_back(i);
+    }
+    const std::vector<ProgramId> ids = fleet_.put(std::move(plans), moment(), actions_);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        std::vector<config::Program>& all = settings_.config.programs;
+        if (all.size() <= ids[i].value()) all.resize(ids[i].value() + 1);
+        config::Program program = file.config.programs[places[i]];
+        program.policy = {};  // the core's
+        program.after.clear();
+        all[ids[i].value()] = std::move(program);
+        if (auto& prepared = file.prepared[places[i]]) {
+            executor_.adopt(ids[i], std::move(*prepared));
+            prepared.reset();
+        }
+    }
+    return ids;
+}
+
+// Whoever lives is released from the registry, and found there, by what it was made of.
+void Supervisor::keep_old_settings(ProgramId id) {
+    for (const ProcessId process : fleet_.processes_of(id)) {
+        ProcessParts& parts = parts_[process.value()];
+        if (parts.made_of || fleet_.machine(process).is_resting()) continue;
+        parts.made_of = std::make_unique<config::Program>(settings_.config.programs[id.value()]);
+    }
+}
+
+void Supervisor::apply(const config::Difference& difference,
+                       FileRead& file,
+                       bool wait,
+                       const control::VerbDone& done) {
+    settings_.config.supervisor.log_level = file.config.supervisor.log_level;
+    settings_.config.supervisor.shutdown_timeout = file.config.supervisor.shutdown_timeout;
+    settings_.config.groups = file.config.groups;
+    log_.set_level(settings_.config.supervisor.log_level);
+    std::vector<ProgramId> removed;
+    for (const std::string& name : difference.removed)
+        removed.push_back(fleet_.program_called(name).value());
+
+    std::vector<std::string> names = difference.added;
+    for (const config::ProgramChange& change : difference.changed) names.push_back(change.program);
+    const std::vector<core::Priority> priorities = config::priorities_of(file.config);
+    for (std::size_t i = 0; i < priorities.size(); ++i) {
+        const std::string& name = file.config.programs[i].name;
+        const auto known = fleet_.program_called(name);  // its group's may have changed
+        if (known && fleet_.is_there(*known) && fleet_.plan(*known).priority != priorities[i])
+            names.push_back(name);
+    }
+    put(names, file);
+    order_.clear();
+    for (const config::Program& program : file.config.programs)
+        order_.push_back(fleet_.program_called(program.name).value());
+    note_groups();
+
+    auto all = std::make_shared<Gathered>(done);
+    for (const std::string& name : difference.added) {
+        const ProgramId id = fleet_.program_called(name).value();
+        const core::ProgramPlan& plan = fleet_.plan(id);
+        resize_now(id, plan.processes, plan.is_numbered, {}, wait, Gathered::share(all));
+    }
+    for (const config::ProgramChange& change : difference.changed) {
+        const ProgramId id = fleet_.program_called(change.program).value();
+        const bool is_numbered = settings_.config.programs[id.value()].processes.has_value();
+        const bool is_replaced = !change.restart.empty() || change.is_renamed;
+        if (change.processes && is_replaced)
+            resize_now(id, change.processes->second, is_numbered, {}, wait, Gathered::share(all));
+        else if (change.processes)
+            resize(id, change.processes->second, is_numbered, wait, Gathered::share(all));
+        if (change.restart.empty()) continue;
+        std::vector<ProcessId> processes = fleet_.processes_of(id);
+        std::erase_if(processes, [&](ProcessId process) {
+            return fleet_.is_leaving(process) || !parts_[process.value()].made_of;
+        });
+        if (!processes.empty()) roll(processes, wait, Gathered::share(all));
+    }
+    std::vector<ProcessId> leaving;
+    for (const ProgramId id : removed) {
+        const auto& processes = fleet_.processes_of(id);
+        leaving.insert(leaving.end(), processes.begin(), processes.end());
+    }
+    if (wait && !leaving.empty())
+        waits_.add(control::Verb::stop, leaving, patience_for(leaving), Gathered::share(all));
+    fleet_.remove(removed, moment(), actions_);
+    drain();
+    waits_.recheck();
+    if (!wait) Gathered::share(all)(states(leaving));
+    last_read_.reset();
+    all->close();
+}
+
+void Supervisor::reread(const control::RereadDone& done) {
+    read_file([this, done](auto read) {
+        if (const auto* error = std::get_if<control::ApiError>(&read)) return done(*error);
+        last_read_ = std::get<std::shared_ptr<FileRead>>(read);
+        done(compared(running_config(), last_read_->config));
+    });
+}
+
+std::optional<control::ApiError> Supervisor::add_group(const std::string& group) {
+    const control::ApiError unknown{404, "no_such_group",
+                                    fmt::format("the file has no group '{}'", group), ""};
+    const control::ApiError active{409, "already_added",
+                                   fmt::format("the group {} is active", group), ""};
+    const std::vector<std::string> here = members(running_config(), group);
+    if (!last_read_) return here.empty() ? unknown : active;
+    const std::vector<std::string> programs = members(last_read_->config, group);
+    if (programs.empty()) return unknown;
+    const bool is_active = std::any_of(programs.begin(), programs.end(), [&](const auto& name) {
+        const auto known = fleet_.program_called(name);
+        return known && fleet_.is_there(*known);
+    });
+    if (is_active || !here.empty()) return active;
+    config::Config reduced = running_config();
+    for (const config::Program& program : last_read_->config.programs) {
+        if (group_name(last_read_->config, program.name) == group)
+            reduced.programs.push_back(program);
+    }
+    if (auto refused = refusal(reduced)) return refused;
+    for (const config::Group& each : last_read_->config.groups) {
+        if (each.name == group) settings_.config.groups.push_back(each);
+    }
+    const std::vector<ProgramId> ids = put(programs, *last_read_);
+    order_.insert(order_.end(), ids.begin(), ids.end());
+    note_groups();
+    for (const ProgramId id : ids) {
+        const core::ProgramPlan& plan = fleet_.plan(id);
+        resize_now(id, plan.processes, plan.is_numbered, {}, false, [](const auto&) {});
+    }
+    log_.info("group-added", {{"group", group}});
+    return std::nullopt;
+}
+
+std::optional<control::ApiError> Supervisor::remove_group(const std::string& group) {
+    const config::Config running = running_config();
+    const std::vector<std::string> programs = members(running, group);
+    if (programs.empty())
+        return control::ApiError{404, "no_such_group",
+                                 fmt::format("no group is called '{}'", group), ""};
+    std::vector<ProgramId> ids;
+    for (const std::string& name : programs) {
+        ids.push_back(fleet_.program_called(name).value());
+        for (const ProcessId process : fleet_.processes_of(ids.back())) {
+            if (fleet_.machine(process).is_resting() && fleet_.held_by(process).empty()) continue;
+            return control::ApiError{409, "still_running",
+                                     fmt::format("{} is {}", parts_[process.value()].id,
+                                                 core::state_name(fleet_.machine(process).state())),
+                                     "stop the group first"};
+        }
+    }
+    if (!last_read_) {  // what could be added again
+        last_read_ = std::make_shared<FileRead>();
+        last_read_->config = running;
+        last_read_->prepared.resize(running.programs.size());
+    }
+    std::erase_if(order_,
+                  [&](ProgramId id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); });
+    std::erase_if(settings_.config.groups,
+                  [&](const config::Group& each) { return each.name == group; });
+    fleet_.remove(ids, moment(), actions_);
+    drain();
+    note_groups();
+    log_.info("group-removed", {{"group", group}});
+    return std::nullopt;
+}
+
+std::optional<control::ApiError> Supervisor::scale(const std::string& program,
+                                                   std::uint32_t processes,
+                                                   bool wait,
+                                                   const control::VerbDone& done) {
+    const auto id = fleet_.program_called(program);
+    if (!id || !fleet_.is_there(*id))
+        return control::ApiError{404, "no_such_process",
+                                 fmt::format("no program is called '{}'", program),
+                                 "a program is scaled, not a process or a group"};
+    if (processes < 1 || processes > most_processes)
+        return control::ApiError{
+            400, "bad_parameter",
+            fmt::format("{} is not a number of processes from 1 to {}", processes, most_processes),
+            "to have none running: stop it"};
+    if (stage_ != Stage::running) return shutting_down();
+    resize(*id, processes, fleet_.plan(*id).is_numbered, wait, done);
+    return std::nullopt;
+}
+
+void Supervisor::resize(ProgramId id,
+                        std::uint32_t processes,
+                        bool is_numbered,
+                        bool wait,
+                        const control::VerbDone& done) {
+    const std::uint32_t serial = ++resizes_[id];
+    if (processes >= fleet_.staying(id))
+        return resize_now(id, processes, is_numbered, {}, wait, done);
+    choose_leavers(id, [this, id, processes, is_numbered, wait, done,
+                        serial](const std::vector<ProcessId>& leave_first) {
+        if (resizes_[id] == serial && fleet_.is_there(id) && stage_ == Stage::running)
+            return resize_now(id, processes, is_numbered, leave_first, wait, done);
+        done({{fleet_.program_name(id), false, "", "a later request has taken its place"}});
+    });
+}
+
+// Those that do nothing anyway, then the idle ones, then those of whom nobody knows, then the busy
+// ones; the highest first.
+void Supervisor::choose_leavers(ProgramId id, std::function<void(std::vector<ProcessId>)> chosen) {
+    using Work = registry::System::Work;
+    std::vector<ProcessId> processes = fleet_.processes_of(id);
+    std::erase_if(processes, [&](ProcessId process) { return fleet_.is_leaving(process); });
+    std::reverse(processes.begin(), processes.end());
+    std::vector<ProcessId> asked;
+    std::vector<std::string> names;
+    const config::RegistryKind kind = settings_.config.programs[id.value()].registry;
+    for (const ProcessId process : processes) {
+        const ProcessParts& parts = parts_[process.value()];
+        if (!parts.child || !parts.registration || life_of(process).registry != kind) continue;
+        asked.push_back(process);
+        names.push_back(parts.registration->name);
+    }
+    const auto choose = [this, processes, asked,
+                         chosen](const Result<std::vector<Work>>& answer) mutable {
+        const auto rank = [&](ProcessId process) {
+            if (fleet_.machine(process).state() != core::State::running) return 0;
+            const auto place = std::find(asked.begin(), asked.end(), process) - asked.begin();
+            if (!answer || static_cast<std::size_t>(place) >= answer->size()) return 2;
+            switch ((*answer)[static_cast<std::size_t>(place)]) {
+                case Work::idle:
+                    return 1;
+                case Work::unknown:
+                    return 2;
+                case Work::busy:
+                    return 3;
+            }
+            return 2;
+        };
+        std::stable_sort(processes.begin(), processes.end(),
+                         [&](ProcessId a, ProcessId b) { return rank(a) < rank(b); });
+        chosen(std::move(processes));
+    };
+    if (!registrar_ || names.empty()) return std::function(choose)(std::vector<Work>{});
+    registrar_->work(kind, std::move(names), choose);
+}
+
+void Supervisor::resize_now(ProgramId id,
+                            std::uint32_t processes,
+                            bool is_numbered,
+                            const std::vector<ProcessId>& leave_first,
+                            bool wait,
+                            const control::VerbDone& done) {
+    ++resizes_[id];
+    const std::uint32_t before = fleet_.staying(id);
+    const core::Fleet::Resized resized =
+        fleet_.resize(id, processes, is_numbered, leave_first, moment(), actions_);
+    make_parts();
+    if (before != processes && before > 0)
+        log_.info("scaled", {{"program", fleet_.program_name(id)},
+                             {"from", std::to_string(before)},
+                             {"to", std::to_string(processes)}});
+    std::vector<ProcessId> touched = resized.added;
+    touched.insert(touched.end(), resized.leaving.begin(), resized.leaving.end());
+    if (!wait) {
+        drain();
+        return done(states(touched));
+    }
+    auto all = std::make_shared<Gathered>(done);
+    std::vector<ProcessId> starting;
+    std::vector<ProcessId> down;  // they belong to a program that is stopped
+    for (const ProcessId process : resized.added) {
+        const bool rests = fleet_.machine(process).is_resting() && fleet_.held_by(process).empty();
+        (rests ? down : starting).push_back(process);
+    }
+    if (!starting.empty())
+        waits_.add(control::Verb::start, starting, patience_for(starting), Gathered::share(all),
+                   true);
+    if (!resized.leaving.empty())
+        waits_.add(control::Verb::stop, resized.leaving, patience_for(resized.leaving),
+                   Gathered::share(all));
+    drain();
+    waits_.recheck();
+    Gathered::share(all)(states(down));
+    all->close();
+}
+
+Duration Supervisor::roll_patience(const std::vector<ProcessId>& processes) const {
+    Duration patience{};
+    for (const ProcessId id : processes) patience += patience_for({id});
+    return patience;
+}
+
+std::optional<control::ApiError> Supervisor::roll(const std::vector<ProcessId>& processes,
+                                                  bool wait,
+                                                  const control::VerbDone& done) {
+    const core::RollId id = fleet_.roll(processes, core::Renewal::rolled, moment(), actions_);
+    if (wait) roll_waits_.add(id, processes, roll_patience(processes), done);
+    drain();
+    if (!wait) done(states(processes));
+    return std::nullopt;
+}
+
+control::VerbOutcome Supervisor::quiet(ProcessId id, bool is_quiet) {
+    ProcessParts& parts = parts_[id.value()];
+    const core::Traits& traits = core::traits(life_of(id).registry);
+    control::VerbOutcome outcome{parts.id, false, core::state_name(fleet_.machine(id).state()), ""};
+    const auto told = [&](bool ok, std::string message) {
+        outcome.ok = ok;
+        outcome.message = std::move(message);
+        return outcome;
+    };
+    if (!parts.child) return told(false, "is not running");
+    if (is_quiet && !traits.quiet) {
+        return told(false, life_of(id).registry == config::RegistryKind::none
+                               ? "has no registry: nobody knows how to tell it to take no new jobs"
+                               : fmt::format("{} knows no signal by which one worker takes no new "
+                                             "jobs; stop it, it finishes its job first",
+                                             traits.word));
+    }
+    if (parts.is_quiet == is_quiet)
+        return told(true, is_quiet ? "is quiet already" : "is not quiet");
+    if (!is_quiet && !traits.resume)
+        return told(false, fmt::format("{} cannot be resumed: restart it", traits.word));
+    const auto sent = executor_.send(id, is_quiet ? *traits.quiet : *traits.resume);
+    if (!sent) return told(false, sent.error().message());
+    parts.is_quiet = is_quiet;
+    log_.info(is_quiet ? "quieted" : "resumed", {{"process", parts.id}});
+    return told(true, is_quiet ? "takes no new jobs" : "takes jobs again");
+}
+
+// On TSTP and CONT.
+void Supervisor::quiet_all(bool is_quiet) {
+    std::set<std::string> unable;
+    for (std::uint32_t i = 0; i < fleet_.size(); ++i) {
+        const ProcessId id{i};
+        if (!fleet_.is_there(id) || !parts_[i].child) continue;
+        if (!quiet(id, is_quiet).ok) unable.insert(fleet_.program_name(fleet_.program_of(id)));
+    }
+    if (unable.empty()) return;
+    log_.warn(is_quiet ? "not-quieted" : "not-resumed",
+              {{"programs", joined(std::vector<std::string>(unable.begin(), unable.end()), ",")},
+               {"hint", "muster quiet PROGRAM tells why"}});
+}
+
+}  // namespace muster::daemon
