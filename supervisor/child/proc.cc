@@ -74,7 +74,8 @@ std::optional<ProcStat> read_stat(pid_t pid) {
     constexpr int parent_field = 4;
     constexpr int session_field = 6;
     constexpr int start_time_field = 22;
-    for (int field = parent_field; field <= start_time_field; ++field) {
+    constexpr int resident_field = 24;
+    for (int field = parent_field; field <= resident_field; ++field) {
         while (at != end && *at == ' ') ++at;
         std::from_chars_result next{at, std::errc{}};
         if (field == parent_field) {
@@ -83,6 +84,8 @@ std::optional<ProcStat> read_stat(pid_t pid) {
             next = std::from_chars(at, end, stat.session);
         } else if (field == start_time_field) {
             next = std::from_chars(at, end, stat.start_time);
+        } else if (field == resident_field) {
+            next = std::from_chars(at, end, stat.resident);
         } else {
             while (next.ptr != end && *next.ptr != ' ') ++next.ptr;
         }

@@ -17,6 +17,7 @@ struct ProcStat {
     pid_t parent;
     pid_t session;
     std::uint64_t start_time;  // in clock ticks since boot
+    std::uint64_t resident;    // in pages
     [[nodiscard]] bool is_dead() const { return state == 'Z' || state == 'X'; }
 };
 std::optional<ProcStat> read_stat(pid_t pid);

@@ -93,7 +93,7 @@ struct LaterFlags {
 void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
     const auto selectors = [&](bool required) {
         auto* option = app.add_option("SEL", line.selectors,
-                                      "all, PROGRAM, PROCESS, PROGRAM:* or PROGRAM:PROCESS");
+                                      "all, PROGRAM, GROUP, PROCESS, PROGRAM:*, GROUP:PROCESS, …");
         if (required) option->required();
     };
     const auto no_wait = [&] {

@@ -26,8 +26,9 @@ struct ProcessParts {
     std::string name;           // as given to the current or last incarnation
     std::unique_ptr<registry::Registration>
         registration;  // as the worker wrote it; null = not seen (yet)
-    // What the current or last life was made of, where a reload has changed that since.
-    std::unique_ptr<config::Program> made_of;
+    // What the current or last life was made of, where a reload has changed that since: shared by
+    // the lives of a program.
+    std::shared_ptr<const config::Program> made_of;
     bool is_quiet = false;
     std::unique_ptr<health::TcpProbe> probe;
     std::unique_ptr<std::string> ill;  // why it is unhealthy; "" = healthy, null = not known

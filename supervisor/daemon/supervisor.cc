@@ -130,6 +130,11 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                 [this](core::Event event) { post(std::move(event)); }),
       waits_(loop_, fleet_, parts_),
       roll_waits_(loop_, log_, fleet_, parts_),
+      memory_(loop_,
+              {[this] { return limited(); },
+               [this](const MemoryWatch::Watched& who,
+                      std::uint64_t bytes,
+                      MemoryWatch::Excess excess) { too_big(who, bytes, excess); }}),
       deadline_timer_(loop_, [this] { deadline(); }),
       shutdown_timer_(loop_,
                       [this] {
@@ -177,6 +182,41 @@ void Supervisor::note_groups() {
                 group_of_[program->value()] = group.name;
         }
     }
+    memory_.want(std::any_of(order_.begin(), order_.end(), [this](ProgramId id) {
+        return settings_.config.programs[id.value()].memory.is_limited();
+    }));
+}
+
+std::vector<MemoryWatch::Watched> Supervisor::limited() const {
+    std::vector<MemoryWatch::Watched> watched;
+    for (const ProgramId program : order_) {
+        const config::Memory& limit = settings_.config.programs[program.value()].memory;
+        if (!limit.is_limited()) continue;
+        for (const ProcessId id : fleet_.processes_of(program)) {
+            const core::ProcessMachine& machine = fleet_.machine(id);
+            const bool is_up =
+                machine.state() == core::State::running || machine.state() == core::State::starting;
+            const auto& child = parts_[id.value()].child;
+            if (is_up && child) watched.push_back({id, machine.incarnation(), child->pid, limit});
+        }
+    }
+    return watched;
+}
+
+// Soft: it is replaced when no other of its program is missing, and may finish its job. Hard: now.
+void Supervisor::too_big(const MemoryWatch::Watched& who,
+                         std::uint64_t bytes,
+                         MemoryWatch::Excess excess) {
+    const bool is_hard = excess == MemoryWatch::Excess::hard;
+    log_.warn("too-big", {{"program", fleet_.program_name(fleet_.program_of(who.process))},
+                          {"process", parts_[who.process.value()].id},
+                          {"memory", std::to_string(bytes)},
+                          {is_hard ? "hard" : "soft",
+                           std::to_string(is_hard ? who.limit.hard : who.limit.soft)}});
+    if (is_hard)
+        post({who.process, core::RenewalWanted{who.who, core::Renewal::far_too_big}});
+    else
+        post({who.process, core::RecyclingWanted{who.who, core::Renewal::too_big}});
 }
 
 // It has left: nothing of it is shown, and its next life, if ever there is one, begins anew.

@@ -24,6 +24,7 @@
 #include "core/fleet.h"
 #include "daemon/executor.h"
 #include "daemon/housekeeping.h"
+#include "daemon/memory_watch.h"
 #include "daemon/process_parts.h"
 #include "daemon/registrar.h"
 #include "daemon/roll_waits.h"
@@ -60,6 +61,8 @@ private:
 
     void make_parts();
     void note_groups();
+    [[nodiscard]] std::vector<MemoryWatch::Watched> limited() const;
+    void too_big(const MemoryWatch::Watched& who, std::uint64_t bytes, MemoryWatch::Excess excess);
     void forget(ProcessId process);
     [[nodiscard]] const config::Program& program_of(ProcessId process) const;
     [[nodiscard]] const config::Program& life_of(ProcessId process) const;
@@ -183,6 +186,7 @@ private:
     Executor executor_;
     Waits waits_;
     RollWaits roll_waits_;
+    MemoryWatch memory_;
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had

@@ -258,10 +258,10 @@ std::vector<ProgramId> Supervisor::put(const std::vector<std::string>& programs,
 
 // Whoever lives is released from the registry, and found there, by what it was made of.
 void Supervisor::keep_old_settings(ProgramId id) {
+    const auto old = std::make_shared<const config::Program>(settings_.config.programs[id.value()]);
     for (const ProcessId process : fleet_.processes_of(id)) {
         ProcessParts& parts = parts_[process.value()];
-        if (parts.made_of || fleet_.machine(process).is_resting()) continue;
-        parts.made_of = std::make_unique<config::Program>(settings_.config.programs[id.value()]);
+        if (!parts.made_of && !fleet_.machine(process).is_resting()) parts.made_of = old;
     }
 }
 

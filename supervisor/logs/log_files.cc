@@ -142,6 +142,8 @@ void LogFile::next() {
 void LogFile::start() {
     is_busy_ = true;
     busy_since_ = files_.tools_.loop.now();
+    if (next_rotation_ && !is_compressing_ && !owes_compression_)
+        file_->set_rotation(*std::exchange(next_rotation_, std::nullopt));
     if (wants_reopening_) return start_reopen();
     if (!tails_.empty()) return start_tail();
     start_pump();
@@ -308,6 +310,8 @@ Result<LogFile*> LogFiles::open(const std::string& path, Rotation rotation, Use 
             return opened.error();
         }
         file = std::make_unique<LogFile>(*this, std::move(*opened));
+    } else {
+        file->next_rotation_ = rotation;
     }
     file->is_lasting_ = file->is_lasting_ || use.is_lasting;
     file->is_shared_ = file->is_shared_ || use.is_shared;

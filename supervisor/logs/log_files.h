@@ -79,7 +79,8 @@ private:
     void tell_trouble();
 
     LogFiles& files_;
-    std::shared_ptr<RotatingFile> file_;  // a job has it, too, and cannot be called back
+    std::optional<Rotation> next_rotation_;  // a reload brought it: for when no job has the file
+    std::shared_ptr<RotatingFile> file_;     // a job has it, too, and cannot be called back
     std::deque<FileCapture*> ready_;
     std::deque<Tail> tails_;
     std::shared_ptr<Tail> running_tail_;

@@ -49,6 +49,7 @@ public:
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const Rotation& rotation() const { return rotation_; }
+    void set_rotation(Rotation rotation) { rotation_ = rotation; }
     [[nodiscard]] std::uint64_t device() const { return device_; }  // as it was at open()
 
 private:

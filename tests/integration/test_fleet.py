@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 
 from support import processes, rig
 from support.eventually import always, eventually
@@ -27,7 +28,7 @@ def test_a_reload_does_what_changed_and_nothing_else(muster):
     instance.running()
     old = pids(instance)
     wanted = (program("keep", "processes = 2").replace("TERM 5s", "INT 9s")
-              + program("change", command=f"{rig.STUB} --hang") + program("new", "processes = 2"))
+              + program("change", command=f"{rig.STUB} --no-register") + program("new", "processes = 2"))
     dry = changed(instance, wanted, ("reload", "--dry-run"))
     assert dry.returncode == 0, dry
     assert dry.stdout.splitlines() == [
@@ -49,7 +50,7 @@ def test_a_reload_does_what_changed_and_nothing_else(muster):
     assert list(now) == ["keep_00", "keep_01", "change", "new_00", "new_01"]  # as in the file
     assert now["keep_00"] == old["keep_00"] and now["keep_01"] == old["keep_01"]
     assert now["change"] != old["change"]
-    assert "--hang" in processes.command_line(now["change"])
+    assert "--no-register" in processes.command_line(now["change"])
     assert not processes.is_alive(old["gone"])
     again = instance.client("reload")
     assert again.returncode == 0 and again.stdout == "nothing has changed\n", again
@@ -320,3 +321,44 @@ def test_a_reload_while_another_runs_and_while_it_shuts_down(muster):
     assert status == 400 and "foo=1" in body["error"]["message"]
     assert instance.get("/v1/reload")[0] == 405
     assert instance.terminate() == 0
+
+
+def test_a_changed_log_setting_restarts_nobody_and_acts_from_the_next_start_on(muster, folder):
+    log = folder / "work.log"
+    loud = '["sh", "-c", "while :; do printf %01000d 1; echo; sleep 0.005; done"]'
+
+    def config(size):
+        return (f'[program.work]\ncommand = {loud}\n{READY}stdout = "{log}"\n'
+                f'log_rotate = {{ size = "{size}", keep = 2 }}\n')
+
+    instance = muster(config("100MB"))
+    old = instance.running("work")
+    done = changed(instance, config("20KB"))
+    assert done.returncode == 0 and "log_rotate (from the next start on)" in done.stdout, done
+    assert instance.one("work")["pid"] == old["pid"]
+    assert instance.client("restart", "work").returncode == 0
+    eventually(10, lambda: (folder / "work.log.1").exists())
+    other = folder / "other.log"
+    assert changed(instance, config("20KB").replace(str(log), str(other))).returncode == 0
+    assert not other.exists()
+    assert instance.client("restart", "work").returncode == 0
+    eventually(5, other.exists)
+
+
+def test_what_grows_too_big_is_replaced(muster):
+    """The memory is that of the whole session: here it is a grandchild that holds it."""
+    def eats(size):
+        code = f"x = bytearray({size}); import time; time.sleep(600)"
+        return f'["sh", "-c", "{sys.executable} -c \'{code}\' & wait"]'
+
+    instance = muster(
+        f'[program.hard]\ncommand = {eats(90_000_000)}\n{READY}memory = {{ hard = "60MB" }}\n'
+        f'[program.soft]\ncommand = {eats(90_000_000)}\n{READY}memory = {{ soft = "60MB" }}\n'
+        f'[program.fine]\ncommand = {eats(10)}\n{READY}memory = {{ soft = "60MB" }}\n')
+    old = {one["id"]: one for one in instance.running()}
+    for name in ("hard", "soft"):
+        eventually(20, lambda name=name: instance.log_lines("stopping", f"process={name}",
+                                                            "cause=memory"))
+        assert instance.log_lines("too-big", f"process={name}", f"{name}=60000000")
+    instance.running("hard", "soft", but=old.values())
+    assert instance.one("fine")["pid"] == old["fine"]["pid"]
