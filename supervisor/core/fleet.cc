@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace muster::core {
 
@@ -302,6 +303,7 @@ void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
     for (std::uint32_t p = 0; p < programs_.size(); ++p)
         stop_what_may(ProgramId{p}, moment, actions);
     stop_next_group(moment, actions);
+    if (!rolls_.empty()) advance_rolls(moment, actions);
     finish_if_done(actions);
 }
 
@@ -581,7 +583,16 @@ void Fleet::recycle(const Slot& slot, Renewal why) {
         {RollId{next_roll_++}, why, {{slot.machine.id(), slot.machine.incarnation()}}, {}});
 }
 
+// What one of them does may end the fleet, and with it all of them: then once more from the first.
 void Fleet::advance_rolls(const Moment& moment, Actions& actions) {
+    wants_advance_ = true;
+    if (is_advancing_) return;
+    is_advancing_ = true;
+    while (std::exchange(wants_advance_, false)) advance_each(moment, actions);
+    is_advancing_ = false;
+}
+
+void Fleet::advance_each(const Moment& moment, Actions& actions) {
     for (auto roll = rolls_.begin(); roll != rolls_.end();) {
         if (!advance(*roll, moment, actions)) {
             ++roll;

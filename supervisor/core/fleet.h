@@ -184,6 +184,7 @@ private:
 
     void recycle(const Slot& slot, Renewal why);
     void advance_rolls(const Moment& moment, Actions& actions);
+    void advance_each(const Moment& moment, Actions& actions);
     bool advance(Roll& roll, const Moment& moment, Actions& actions);
     [[nodiscard]] std::optional<Rolled> judge(const RollItem& item) const;
     [[nodiscard]] std::optional<Rolled> spared(const RollItem& item) const;
@@ -196,6 +197,8 @@ private:
     std::set<std::pair<TimePoint, std::uint32_t>> deadlines_;
     std::list<Roll> rolls_;
     std::uint32_t next_roll_ = 1;
+    bool is_advancing_ = false;
+    bool wants_advance_ = false;
     std::uint32_t there_ = 0;
     std::uint32_t resting_ = 0;         // of those there
     std::optional<int> ending_status_;  // set: shutting down, and what Finish will say

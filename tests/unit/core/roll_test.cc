@@ -382,3 +382,14 @@ TEST_CASE("what is replaced or scaled away may finish its work; an operator's st
     CHECK(rig.count<SendSignal>() == 1);
     CHECK(rig.state(1) == State::stopping);
 }
+
+TEST_CASE("a roll that waits is ended by the shutdown at once, not by what comes after it") {
+    Rig rig{{{"shap", plain(), {}, 2}}};
+    rig.start();
+    rig.spawned(0);
+    rig.spawned(1);
+    const RollId roll = rig.roll({0});  // the other one is not ready yet
+    CHECK(rig.rolled(roll).empty());
+    rig.shut_down();
+    CHECK(rig.rolled(roll) == Words{"0 not-reached."});
+}
