@@ -38,6 +38,7 @@ using Ready = std::variant<ReadyAfter, ReadyRegistered, ReadyTcp>;
 struct HealthRegistry {
     Duration missing_after = std::chrono::seconds{60};
     Duration heartbeat_timeout = std::chrono::minutes{10};
+    friend bool operator==(const HealthRegistry&, const HealthRegistry&) = default;
 };
 
 enum class OutputKind : std::uint8_t { forward, inherit, null, file, as_stdout };

@@ -18,8 +18,8 @@ constexpr std::string_view live_keys[] = {
     "after",    "autostart", "backoff",     "drain",         "essential", "exit_codes",
     "jobs",     "max_age",   "memory",      "on_fatal",      "orphans",   "poison",
     "priority", "restart",   "start_limit", "start_timeout", "stop"};
-constexpr std::string_view next_start_keys[] = {"log_rotate", "overflow", "ready", "stderr",
-                                                "stdout"};
+constexpr std::string_view next_start_keys[] = {"health.registry", "log_rotate", "overflow",
+                                                "ready",           "stderr",     "stdout"};
 
 bool contains(std::span<const std::string_view> words, std::string_view word) {
     return std::find(words.begin(), words.end(), word) != words.end();

@@ -460,6 +460,7 @@ void ProcessMachine::begin_stop(Intent intent,
                                 Actions& actions) {
     intent_ = intent;
     step_ = 0;
+    is_draining_ = false;  // an earlier life may have died of its first signal
     move(State::stopping, cause, actions);
     if (phase_ ==
         Phase::claiming) {  // nothing was spawned yet; its name, if claimed, is given back

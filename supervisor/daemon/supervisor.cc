@@ -307,9 +307,10 @@ registry::InstanceFacts Supervisor::facts() const {
                                }),
                                .programs = {}};
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        if (!fleet_.is_there(ProgramId{p})) continue;
         const config::Program& program = settings_.config.programs[p];
         us.programs.push_back({program.name, std::string(core::traits(program.registry).word),
-                               fleet_.count_of(ProgramId{p})});
+                               fleet_.staying(ProgramId{p})});
     }
     return us;
 }
@@ -318,7 +319,7 @@ registry::InstanceFacts Supervisor::facts() const {
 LastSteps Supervisor::steps_of(const std::string& name) const {
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         if (fleet_.program_name(ProgramId{p}) != name) continue;
-        const core::Policy& policy = fleet_.machine(fleet_.first_of(ProgramId{p})).policy();
+        const core::Policy& policy = fleet_.plan(ProgramId{p}).policy;
         return {policy.stop, policy.orphans};
     }
     const auto usual = core::traits(core::RegistryKind::rq).stop;
@@ -509,7 +510,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     // Nobody's job is to blame where it was stopped, or ended as it should.
     const core::ProcessMachine& machine = fleet_.machine(id);
     if (machine.state() != core::State::stopping && !machine.ended_as_expected())
-        release.poison = program.poison;
+        release.poison = program_of(id).poison;
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));
@@ -563,9 +564,7 @@ void Supervisor::gate_is_late() {
     Duration longest{};
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         Duration all{};
-        for (const core::StopStep& step :
-             fleet_.machine(fleet_.first_of(ProgramId{p})).policy().stop)
-            all += step.wait;
+        for (const core::StopStep& step : fleet_.plan(ProgramId{p}).policy.stop) all += step.wait;
         longest = std::max(longest, all);
     }
     gate_timer_.arm(loop_.now() + longest + survivors_patience);

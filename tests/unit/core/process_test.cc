@@ -11,6 +11,7 @@ namespace {
 constexpr Exit killed{true, 9};
 constexpr Exit clean{false, 0};
 constexpr Exit broken{false, 1};
+
 }  // namespace
 
 TEST_CASE("the pause doubles up to its maximum, and the dice moves it within the jitter") {
@@ -294,4 +295,20 @@ TEST_CASE("a worker that would not be started again is not killed for its health
     rig.up();
     rig.post(Unhealthy{rig.who()});
     CHECK(rig.state() == State::running);
+}
+
+TEST_CASE("a stop while the name is claimed has nothing of an earlier life's draining") {
+    Policy policy = worker_policy();
+    policy.claims_name = true;
+    policy.drain = 10min;
+    Rig rig{policy};
+    rig.start();
+    rig.post(NameClaimed{rig.who()});
+    rig.up();
+    rig.post(RenewalWanted{rig.who(), Renewal::rolled});
+    rig.gone(killed);  // of its first signal: it was still draining
+    CHECK(rig.state() == State::starting);
+    rig.post(StopWanted{});
+    rig.post(StopWanted{});
+    CHECK(rig.state() == State::stopping);
 }
