@@ -27,6 +27,7 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"restart", Verb::restart, "stops and starts processes"},
     {"signal", Verb::signal, "sends a signal to processes"},
     {"logs", Verb::logs, "shows what processes wrote last"},
+    {"events", Verb::events, "shows what happened of late"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
     {"shutdown", Verb::shutdown, "asks the supervisor to stop everything and end"},
     {"import", Verb::import, "turns a supervisord.conf or a Procfile into TOML"},
@@ -34,8 +35,8 @@ constexpr auto verbs = std::to_array<VerbWord>({
 });
 
 // Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"why",    "roll",   "scale",   "quiet", "resume",
-                                            "reload", "events", "workers", "fleet", "sweep"};
+constexpr std::string_view later_verbs[] = {"why",    "roll",    "scale", "quiet", "resume",
+                                            "reload", "workers", "fleet", "sweep"};
 
 std::string general_help() {
     std::string text =
@@ -145,6 +146,12 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
                 ->type_name("N");
             app.add_flag("--stderr", line.is_stderr, "stderr instead of stdout");
             return;
+        case Verb::events:
+            app.add_flag("-f,--follow", line.follows, "goes on with what comes");
+            app.add_option("-n,--lines", line.lines, "how many of the last ones (100)")
+                ->check(CLI::Range(0, 1'000'000))
+                ->type_name("N");
+            return json();
         case Verb::health:
         case Verb::shutdown:
         case Verb::version:

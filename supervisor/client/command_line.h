@@ -19,6 +19,7 @@ enum class Verb : std::uint8_t {
     restart,
     signal,
     logs,
+    events,
     health,
     shutdown,
     version,
@@ -35,7 +36,7 @@ struct CommandLine {
     bool waits = true;
     bool prints = false;
     bool connects = false;
-    bool follows = false;    // logs
+    bool follows = false;    // logs, events
     bool is_stderr = false;  // logs
     std::size_t lines = 100;
     std::string config_path;  // "" = to be looked for

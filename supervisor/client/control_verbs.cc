@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "client/asking.h"
+#include "client/events_view.h"
 #include "client/http_client.h"
 #include "client/json_reading.h"
 #include "client/logs_view.h"
@@ -124,6 +125,8 @@ Printed control_verb(const CommandLine& line) {
             return act(line);
         case Verb::logs:
             return show_logs(line);
+        case Verb::events:
+            return show_events(line);
         case Verb::health:
             return health(line);
         case Verb::shutdown:

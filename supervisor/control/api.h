@@ -81,6 +81,13 @@ struct LogQuery {
     bool follows = false;
 };
 
+struct EventQuery {
+    std::size_t count = 100;             // of the last ones
+    std::optional<std::uint64_t> after;  // only those with a greater number
+    bool follows = false;
+    bool is_sse = false;  // server-sent events, else JSON lines
+};
+
 enum class Verb : std::uint8_t { start, stop, restart };
 
 // `done` is called exactly once, at once or later, always on the loop's thread, never inside the
@@ -103,6 +110,8 @@ struct Backend {
     // The last lines of a stream; with `follows`, what comes next, as the response's rest. Answered
     // now or later, on the loop's thread.
     std::function<std::optional<ApiError>(const LogQuery&, HttpServer::Respond)> logs = {};
+    // The last events; with `follows`, what comes next, as the response's rest.
+    std::function<Response(const EventQuery&)> events = {};
 };
 
 }  // namespace muster::control

@@ -21,7 +21,8 @@ namespace {
 using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
-    "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /livez, /readyz; POST "
+    "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /v1/events, /livez, /readyz; "
+    "POST "
     "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
 
 constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
@@ -223,9 +224,9 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 }
 
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 10> later_paths{
-    "/v1/reload",   "/v1/events", "/v1/workers", "/v1/fleet", "/v1/sweep",
-    "/v1/programs", "/metrics",   "/RPC2",       "/logtail",  "/mainlogtail"};
+constexpr std::array<std::string_view, 9> later_paths{"/v1/reload", "/v1/workers",  "/v1/fleet",
+                                                      "/v1/sweep",  "/v1/programs", "/metrics",
+                                                      "/RPC2",      "/logtail",     "/mainlogtail"};
 constexpr std::array<std::string_view, 4> later_verbs{"roll", "quiet", "resume", "why"};
 
 bool is_later_path(std::string_view path) {
@@ -323,6 +324,52 @@ void logs_route(const Backend& backend,
     if (const auto error = backend.logs(query, respond)) respond(failure(*error));
 }
 
+// How an EventSource asks.
+bool wants_sse(const Request& request) {
+    return request.accept.find("text/event-stream") != std::string::npos;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    std::uint64_t number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
+Outcome take_event_parameter(std::string_view parameter, EventQuery& query) {
+    const auto equals = std::min(parameter.find('='), parameter.size());
+    const std::string_view key = parameter.substr(0, equals);
+    const std::string_view value = parameter.substr(std::min(equals + 1, parameter.size()));
+    if (key == "follow" && (value == "true" || value == "false")) {
+        query.follows = value == "true";
+    } else if (key == "tail") {
+        const auto count = parse_count(value);
+        if (!count) return count.error();
+        query.count = *count;
+    } else if (const auto after = parse_number(value); key == "after" && after) {
+        query.after = after;
+    } else {
+        return Error{fmt::format("'{}' is not understood", parameter)};
+    }
+    return Done{};
+}
+
+void events_route(const Backend& backend, const Request& request, const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (!backend.events) return respond(not_supported(request.path));
+    EventQuery query;
+    query.is_sse = wants_sse(request);
+    query.follows = query.is_sse;
+    query.after = parse_number(request.last_event_id);
+    for (const std::string& parameter : split(request.query, '&')) {
+        if (parameter.empty()) continue;
+        if (const auto taken = take_event_parameter(parameter, query); !taken)
+            return respond(error_response(400, "bad_parameter", taken.error().message(),
+                                          "follow=true, tail=COUNT, after=ID"));
+    }
+    respond(backend.events(query));
+}
+
 void signal(const Backend& backend,
             const Request& request,
             const std::string& selector,
@@ -372,6 +419,7 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
     constexpr std::string_view logs_path = "/v1/logs/";
     if (path.substr(0, logs_path.size()) == logs_path)
         return logs_route(backend_, request, path.substr(logs_path.size()), respond);
+    if (path == "/v1/events") return events_route(backend_, request, respond);
     if (path == "/v1/shutdown") {
         if (request.method != "POST") return respond(wrong_method(request, "POST"));
         // The answer first: the shutdown may end the connection.

@@ -109,7 +109,8 @@ Supervisor::Supervisor(Settings settings, Tools tools)
       log_(output_,
            settings_.config.supervisor.log_level,
            settings_.config.supervisor.log_format == config::LogFormat::json ? logs::Format::json
-                                                                             : logs::Format::text),
+                                                                             : logs::Format::text,
+           &events_),
       fleet_(take_plans(settings_.config),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,

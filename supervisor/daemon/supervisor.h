@@ -102,6 +102,7 @@ private:
     WallTime started_at_;
     loop::Loop loop_;
     logs::OutputWriter output_;
+    logs::EventRing events_;
     logs::EventLog log_;
     core::Fleet fleet_;
     std::vector<ProcessParts> parts_;

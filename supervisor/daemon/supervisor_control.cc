@@ -13,6 +13,7 @@
 #include "control/control_socket.h"
 #include "control/default_paths.h"
 #include "control/json_routes.h"
+#include "daemon/event_stream.h"
 #include "daemon/selector.h"
 #include "daemon/supervisor.h"
 
@@ -116,6 +117,8 @@ control::Backend Supervisor::backend() {
         .logs = [this](
                     const control::LogQuery& query,
                     const control::HttpServer::Respond& respond) { return logs(query, respond); },
+        .events =
+            [this](const control::EventQuery& query) { return event_response(events_, query); },
     };
 }
 

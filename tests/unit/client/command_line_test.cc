@@ -55,6 +55,16 @@ TEST_CASE("verbs take names, and wait unless told otherwise") {
     CHECK(has(complaint({"stop"}), "SEL is required"));
 }
 
+TEST_CASE("events are the last hundred, and more with -f") {
+    CHECK(understood({"events"}).lines == 100);
+    const CommandLine line = understood({"events", "-f", "-n", "5", "--json"});
+    CHECK(line.verb == Verb::events);
+    CHECK(line.follows);
+    CHECK(line.lines == 5);
+    CHECK(line.json);
+    CHECK(!complaint({"events", "shap"}).empty());
+}
+
 TEST_CASE("a signal is known before anybody is asked") {
     const CommandLine line = understood({"signal", "SIGHUP", "a", "b"});
     CHECK(line.signal == 1);
@@ -90,8 +100,8 @@ TEST_CASE("check takes a file") {
 }
 
 TEST_CASE("every verb has its help") {
-    for (const char* verb : {"run", "check", "status", "start", "stop", "restart", "signal",
-                             "health", "shutdown", "version"}) {
+    for (const char* verb : {"run", "check", "status", "events", "start", "stop", "restart",
+                             "signal", "health", "shutdown", "version"}) {
         CAPTURE(verb);
         CHECK(has(help({verb, "-h"}), verb));
         CHECK(has(help({verb, "--help"}), "-h"));
@@ -109,8 +119,8 @@ TEST_CASE("wrong usage is told with a way out") {
     CHECK(has(complaint({"frobnicate"}), "there is no verb 'frobnicate'"));
     CHECK(has(complaint({"status", "--jsn"}), "muster status -h"));
     CHECK(has(complaint({"version", "x"}), "muster version -h"));
-    for (const char* verb : {"why", "roll", "scale", "quiet", "resume", "reload", "events",
-                             "workers", "fleet", "sweep"}) {
+    for (const char* verb :
+         {"why", "roll", "scale", "quiet", "resume", "reload", "workers", "fleet", "sweep"}) {
         CAPTURE(verb);
         CHECK(has(complaint({verb, "x"}), "not supported in this version"));
     }

@@ -62,6 +62,13 @@ struct Fake {
                 respond({.body = "said\n", .content_type = "text/plain"});
                 return std::nullopt;
             },
+            .events =
+                [this](const EventQuery& query) {
+                    asked.push_back(fmt::format("events {} {} {} {}", query.count,
+                                                query.after ? fmt::to_string(*query.after) : "-",
+                                                query.follows, query.is_sse));
+                    return Response{.body = "{}"};
+                },
         };
     }
 
@@ -284,6 +291,29 @@ TEST_CASE("a shutdown is answered before it begins") {
     CHECK(fake.asked == std::vector<std::string>{"shutdown"});
 }
 
+TEST_CASE("events are asked for as lines or, as a browser does, as server-sent events") {
+    Fake fake;
+    const auto ask = [&](const std::string& query, const std::string& accept = {},
+                         const std::string& last = {}) {
+        fake.asked.clear();
+        const auto told = answer(fake, {.method = "GET",
+                                        .path = "/v1/events",
+                                        .query = query,
+                                        .body = {},
+                                        .accept = accept,
+                                        .last_event_id = last});
+        return told.status == 200 ? fake.asked.at(0) : std::to_string(told.status);
+    };
+    CHECK(ask("") == "events 100 - false false");
+    CHECK(ask("follow=true&tail=0") == "events 0 - true false");
+    CHECK(ask("after=7", "application/json", "5") == "events 100 7 false false");
+    CHECK(ask("", "text/event-stream", "5") == "events 100 5 true true");
+    CHECK(ask("follow=false", "text/event-stream") == "events 100 - false true");
+    for (const char* wrong : {"follow=maybe", "tail=-1", "tail=x", "after=", "x", "after=1&=", "="})
+        CHECK(ask(wrong) == "400");
+    CHECK(post(fake, "/v1/events").allow == "GET, HEAD");
+}
+
 TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own answer") {
     Fake fake;
     for (const char* path : {"/", "/v1", "/v2/status", "/v1/statuses", "/v1/reloads",
@@ -293,8 +323,8 @@ TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own a
     }
     for (const char* path :
          {"/v1/processes/a/roll", "/v1/processes/a/quiet", "/v1/processes/a/resume",
-          "/v1/processes/a/why", "/v1/reload", "/v1/events", "/v1/workers", "/v1/fleet",
-          "/v1/sweep", "/v1/programs/a/scale", "/metrics", "/RPC2"}) {
+          "/v1/processes/a/why", "/v1/reload", "/v1/workers", "/v1/fleet", "/v1/sweep",
+          "/v1/programs/a/scale", "/metrics", "/RPC2"}) {
         CAPTURE(path);
         const auto told = post(fake, path);
         CHECK(told.status == 501);
