@@ -26,6 +26,7 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"stop", Verb::stop, "stops processes and waits until nothing of them is left"},
     {"restart", Verb::restart, "stops and starts processes"},
     {"signal", Verb::signal, "sends a signal to processes"},
+    {"why", Verb::why, "tells why processes are in their state, and of their last deaths"},
     {"logs", Verb::logs, "shows what processes wrote last"},
     {"events", Verb::events, "shows what happened of late"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
@@ -35,7 +36,7 @@ constexpr auto verbs = std::to_array<VerbWord>({
 });
 
 // Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"why",    "roll",    "scale", "quiet", "resume",
+constexpr std::string_view later_verbs[] = {"roll",   "scale",   "quiet", "resume",
                                             "reload", "workers", "fleet", "sweep"};
 
 std::string general_help() {
@@ -127,6 +128,9 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
         case Verb::restart:
             selectors(true);
             app.add_flag("!--no-wait", line.waits, "does not wait for the outcome");
+            return json();
+        case Verb::why:
+            selectors(true);
             return json();
         case Verb::signal:
             app.add_option("SIG", line.signal_name, "HUP, SIGHUP or 1")->required();

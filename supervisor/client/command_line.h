@@ -18,6 +18,7 @@ enum class Verb : std::uint8_t {
     stop,
     restart,
     signal,
+    why,
     logs,
     events,
     health,

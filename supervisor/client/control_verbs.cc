@@ -12,6 +12,7 @@
 #include "client/json_reading.h"
 #include "client/logs_view.h"
 #include "client/table.h"
+#include "client/why_view.h"
 #include "control/default_paths.h"
 #include "control/percent.h"
 
@@ -125,6 +126,8 @@ Printed control_verb(const CommandLine& line) {
             return act(line);
         case Verb::logs:
             return show_logs(line);
+        case Verb::why:
+            return show_why(line);
         case Verb::events:
             return show_events(line);
         case Verb::health:

@@ -21,7 +21,8 @@ namespace {
 using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
-    "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /v1/events, /livez, /readyz; "
+    "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /livez, "
+    "/readyz; "
     "POST "
     "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
 
@@ -85,6 +86,81 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.end_object();
 }
 
+void write_jobs(JsonWriter& json, const std::vector<std::string>& jobs) {
+    json.begin_array();
+    for (const std::string& job : jobs) json.string(job);
+    json.end_array();
+}
+
+void write_text(JsonWriter& json, std::string_view key, const std::optional<std::string>& text) {
+    json.key(key);
+    text ? json.string(*text) : json.null();
+}
+
+std::string_view oom_word(Death::Oom oom) {
+    switch (oom) {
+        case Death::Oom::no:
+            return "no";
+        case Death::Oom::likely:
+            return "likely";
+        case Death::Oom::unknown:
+            return "unknown";
+    }
+    return "unknown";
+}
+
+void write_cleaned(JsonWriter& json, const std::optional<Death::Cleaned>& cleaned) {
+    json.key("cleaned");
+    if (!cleaned) return json.null();
+    json.begin_object();
+    json.key("verdict");
+    json.string(cleaned->verdict);
+    json.key("handed_back");
+    write_jobs(json, cleaned->handed_back);
+    write_optional(json, "detail", std::string_view(cleaned->detail));
+    json.key("after");
+    json.seconds(cleaned->after);
+    json.end_object();
+}
+
+void write_death(JsonWriter& json, const Death& death) {
+    json.begin_object();
+    json.key("at");
+    json.string(format_wall_time(death.at));
+    json.key("reason");
+    json.string(death.reason);
+    json.key(death.by_signal ? "signal" : "code");
+    json.number(death.number);
+    write_optional(json, "cause", death.cause);
+    json.key("pid");
+    json.number(death.pid);
+    json.key("name");
+    json.string(death.name);
+    json.key("incarnation");
+    json.number(death.incarnation);
+    json.key("uptime");
+    json.seconds(death.uptime);
+    json.key("oom");
+    json.string(oom_word(death.oom));
+    write_optional(json, "oom_evidence", std::string_view(death.oom_evidence));
+    json.key("peak_memory");
+    json.number(death.peak_memory);
+    json.key("cpu");
+    json.seconds(death.cpu);
+    json.key("jobs");
+    if (death.cleaned)
+        write_jobs(json, death.cleaned->handed_back);
+    else
+        json.null();
+    write_text(json, "last_stdout", death.last_stdout);
+    write_text(json, "last_stderr", death.last_stderr);
+    write_cleaned(json, death.cleaned);
+    write_optional(json, "next", death.next);
+    json.key("pause");
+    json.seconds(death.pause);
+    json.end_object();
+}
+
 void write_processes(JsonWriter& json, const Backend& backend) {
     json.key("processes");
     json.begin_array();
@@ -112,6 +188,20 @@ Response one_process(const Backend& backend, const std::string& id) {
     if (found) return {.body = json.take()};
     return error_response(404, "no_such_process", fmt::format("there is no process '{}'", id),
                           "GET /v1/processes names all");
+}
+
+Response why(const WhyView& view) {
+    JsonWriter json;
+    json.begin_object();
+    json.key("process");
+    write_process(json, view.process);
+    write_optional(json, "trouble", view.trouble);
+    json.key("deaths");
+    json.begin_array();
+    for (const Death* death : view.deaths) write_death(json, *death);
+    json.end_array();
+    json.end_object();
+    return {.body = json.take()};
 }
 
 Response status(const Backend& backend) {
@@ -227,7 +317,7 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 constexpr std::array<std::string_view, 9> later_paths{"/v1/reload", "/v1/workers",  "/v1/fleet",
                                                       "/v1/sweep",  "/v1/programs", "/metrics",
                                                       "/RPC2",      "/logtail",     "/mainlogtail"};
-constexpr std::array<std::string_view, 4> later_verbs{"roll", "quiet", "resume", "why"};
+constexpr std::array<std::string_view, 3> later_verbs{"roll", "quiet", "resume"};
 
 bool is_later_path(std::string_view path) {
     return std::any_of(later_paths.begin(), later_paths.end(), [&](std::string_view later) {
@@ -384,6 +474,17 @@ void signal(const Backend& backend,
     if (error) respond(failure(*error));
 }
 
+void why_route(const Backend& backend,
+               const Request& request,
+               const std::string& id,
+               const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (!backend.why) return respond(not_supported("why"));
+    std::optional<Response> response;
+    const auto error = backend.why(id, [&](const WhyView& view) { response = why(view); });
+    respond(error ? failure(*error) : std::move(*response));
+}
+
 // What follows "/v1/processes/".
 void process_route(const Backend& backend,
                    const Request& request,
@@ -400,6 +501,7 @@ void process_route(const Backend& backend,
     }
     const std::string_view verb = rest.substr(slash + 1);
     if (contains(later_verbs, verb)) return respond(not_supported(verb));
+    if (verb == "why") return why_route(backend, request, *selector, respond);
     const bool is_signal = verb == "signal";
     if (!is_signal && verb != "start" && verb != "stop" && verb != "restart")
         return respond(not_found(request.path));

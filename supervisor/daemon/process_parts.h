@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "child/spawn.h"
 #include "control/api.h"
+#include "daemon/deaths.h"
 #include "health/tcp.h"
 #include "registry/registry.h"
 
@@ -31,6 +32,9 @@ struct ProcessParts {
         Duration life;
     };
     std::unique_ptr<Death> death;
+    std::unique_ptr<Deaths> deaths;  // null: none so far
+    // By stream, stdout and stderr: the incarnation whose output has come to its end last.
+    std::array<Incarnation, 2> last_closed{Incarnation{0}, Incarnation{0}};
     WallTime spawned_at;
     TimePoint spawned_since;
     std::unique_ptr<control::LastExit> last_exit;

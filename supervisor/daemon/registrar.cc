@@ -19,6 +19,23 @@ using namespace std::chrono_literals;
 constexpr Duration first_look = 50ms;
 constexpr Duration rarest_look = 1s;
 
+redis::TlsSettings redis_tls(const config::Tls& tls) {
+    using Verify = redis::TlsSettings::Verify;
+    Verify verify = Verify::full;
+    if (tls.verify == config::Tls::Verify::ca) verify = Verify::ca;
+    if (tls.verify == config::Tls::Verify::none) verify = Verify::none;
+    return {tls.ca_file, verify, tls.cert_file, tls.key_file};
+}
+
+// A secret that was changed is read when the connection is made anew: the file is small and local.
+Result<redis::Url> url_in(const std::string& file) {
+    auto text = config::read_url_file(file);
+    if (!text) return text.error();
+    return redis::parse_url(*text);
+}
+
+}  // namespace
+
 const char* verdict_text(registry::Released::Verdict verdict) {
     switch (verdict) {
         case registry::Released::Verdict::removed:
@@ -36,23 +53,6 @@ const char* verdict_text(registry::Released::Verdict verdict) {
     }
     return "?";
 }
-
-redis::TlsSettings redis_tls(const config::Tls& tls) {
-    using Verify = redis::TlsSettings::Verify;
-    Verify verify = Verify::full;
-    if (tls.verify == config::Tls::Verify::ca) verify = Verify::ca;
-    if (tls.verify == config::Tls::Verify::none) verify = Verify::none;
-    return {tls.ca_file, verify, tls.cert_file, tls.key_file};
-}
-
-// A secret that was changed is read when the connection is made anew: the file is small and local.
-Result<redis::Url> url_in(const std::string& file) {
-    auto text = config::read_url_file(file);
-    if (!text) return text.error();
-    return redis::parse_url(*text);
-}
-
-}  // namespace
 
 redis::ClientOptions Registrar::client_options(redis::Url url, const config::Redis& settings) {
     is_unverified_ = url.is_tls && settings.tls.verify == config::Tls::Verify::none;
@@ -229,7 +229,7 @@ void Registrar::paid(const registry::Release& release, const registry::Released&
                 {"verdict", verdict_text(released.verdict)},
                 {"handed_back", joined(released.handed_back, ",")},
                 {"detail", released.detail}});
-    events_.released(release);
+    events_.released(release, released);
 }
 
 }  // namespace muster::daemon

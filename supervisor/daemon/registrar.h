@@ -25,9 +25,12 @@ namespace muster::daemon {
 
 struct RegistrarEvents {
     std::function<void(const registry::Sought&, const registry::Registration&)> registered;
-    std::function<void(const registry::Release&)> released;  // the debt is paid
+    // The debt is paid.
+    std::function<void(const registry::Release&, const registry::Released&)> released;
     std::function<void(bool is_away)> redis_changed;
 };
+
+const char* verdict_text(registry::Released::Verdict verdict);  // "removed"
 
 class Registrar {
 public:

@@ -180,7 +180,8 @@ Outcome Supervisor::open() {
         RegistrarEvents{[this](const registry::Sought& s, const registry::Registration& r) {
                             registered(s, r);
                         },
-                        [this](const registry::Release& release) { released(release); },
+                        [this](const registry::Release& release,
+                               const registry::Released& outcome) { released(release, outcome); },
                         [this](bool is_away) { redis_changed(is_away); }});
     return Done{};
 }
@@ -331,7 +332,12 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     registrar_->release(std::move(release));
 }
 
-void Supervisor::released(const registry::Release& release) {
+void Supervisor::released(const registry::Release& release, const registry::Released& outcome) {
+    const ProcessParts& parts = parts_[release.process.value()];
+    control::Death* death = parts.deaths ? parts.deaths->find(release.incarnation) : nullptr;
+    if (death != nullptr)
+        death->cleaned = control::Death::Cleaned{verdict_text(outcome.verdict), outcome.handed_back,
+                                                 outcome.detail, loop_.now() - death->since};
     post({release.process, core::NameReleased{release.incarnation}});
     if (stage_ == Stage::paying && registrar_->debts() == 0) leave();
 }
@@ -389,6 +395,7 @@ void Supervisor::tell(const core::Transition& t) {
     const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
                                                            t.cause != core::Cause::exited_expected);
     if (!settings_.is_plain || is_trouble) log_transition(t, is_trouble);
+    if (Deaths* deaths = parts_[t.process.value()].deaths.get()) deaths->shown(t);
     waits_.shown(t);
 }
 

@@ -75,7 +75,7 @@ private:
     void redis_changed(bool is_away);
     void open_gate();
     void registered(const registry::Sought& sought, const registry::Registration& registration);
-    void released(const registry::Release& release);
+    void released(const registry::Release& release, const registry::Released& released);
 
     Outcome open_control();
     control::Backend backend();
@@ -91,6 +91,8 @@ private:
                                             const control::VerbDone& done);
     std::optional<control::ApiError> logs(const control::LogQuery& query,
                                           const control::HttpServer::Respond& respond);
+    std::optional<control::ApiError> why(const std::string& id,
+                                         const std::function<void(const control::WhyView&)>& tell);
     [[nodiscard]] std::vector<control::VerbOutcome> states(
         const std::vector<ProcessId>& processes) const;
     [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;

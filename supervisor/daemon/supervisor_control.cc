@@ -117,6 +117,11 @@ control::Backend Supervisor::backend() {
         .logs = [this](
                     const control::LogQuery& query,
                     const control::HttpServer::Respond& respond) { return logs(query, respond); },
+        .why =
+            [this](const std::string& id,
+                   const std::function<void(const control::WhyView&)>& tell) {
+                return why(id, tell);
+            },
         .events =
             [this](const control::EventQuery& query) { return event_response(events_, query); },
     };
@@ -307,6 +312,24 @@ std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
                       {{"process", outcome.process}, {"signal", signal_name(number)}});
     }
     done(std::move(outcomes));
+    return std::nullopt;
+}
+
+std::optional<control::ApiError> Supervisor::why(
+    const std::string& id, const std::function<void(const control::WhyView&)>& tell) {
+    const auto found = std::find_if(parts_.begin(), parts_.end(),
+                                    [&](const ProcessParts& parts) { return parts.id == id; });
+    if (found == parts_.end()) return no_such_process(id);
+    each_process([&](const control::ProcessView& process) {
+        if (process.id != id) return;
+        control::WhyView view{process, found->trouble, {}};
+        if (found->deaths) {
+            const auto& all = found->deaths->all();
+            for (auto death = all.rbegin(); death != all.rend(); ++death)
+                view.deaths.push_back(&*death);
+        }
+        tell(view);
+    });
     return std::nullopt;
 }
 

@@ -1,9 +1,13 @@
 """What can be seen of a running muster: its events, and why a process is as it is."""
 
 import json
+import os
+import pathlib
 import socket
 import subprocess
+import sys
 
+import pytest
 from support import processes, rig
 from support.eventually import PATIENCE, eventually
 
@@ -112,3 +116,115 @@ def test_the_verb_events(muster):
     finally:
         follower.kill()
         follower.wait()
+
+
+def why(instance, process):
+    status, body = instance.get(f"/v1/processes/{process}/why")
+    assert status == 200, body
+    return body
+
+
+def test_why_a_process_died(muster):
+    instance = muster('[program.web]\ncommand = ["sh", "-c", "echo first words; echo the last >&2; '
+                      'sleep 0.2; exit 7"]\nready = { after = "1ms" }\n'
+                      'backoff = { initial = "10ms", max = "10ms" }\n')
+    told = eventually(10, lambda: len(why(instance, "web")["deaths"]) >= 2 and why(instance, "web"))
+    assert told["process"]["id"] == "web"
+    death = told["deaths"][-1]
+    assert (death["code"], death["reason"], death["oom"]) == (7, "exit:7", "no")
+    assert death["cause"] == "crashed" and death["next"] == "BACKOFF"
+    assert death["incarnation"] == 1 and 0.2 < death["uptime"] < 20
+    assert death["last_stdout"] == "first words\n" and death["last_stderr"] == "the last\n"
+    assert death["peak_memory"] > 100_000 and death["cpu"] >= 0
+    assert death["cleaned"] is None and death["jobs"] is None  # it has no registry
+    assert told["deaths"][0]["incarnation"] > death["incarnation"]
+    eventually(20, lambda: why(instance, "web")["deaths"][-1]["incarnation"] > 1)  # five are kept
+    assert len(why(instance, "web")["deaths"]) == 5
+    shown = instance.client("why", "web")
+    assert shown.returncode == 0 and "exit:7 (crashed)" in shown.stdout
+    assert "stderr   | the last\n" in shown.stdout
+    assert len(json.loads(instance.client("why", "all", "--json").stdout)["processes"]) == 1
+    assert instance.get("/v1/processes/nobody/why")[0] == 404
+    assert instance.client("why", "nobody").returncode == 4
+
+
+def test_why_tells_of_a_stop_and_of_what_could_not_be_started(muster):
+    instance = muster(f'{ONE}[program.bad]\ncommand = "/nowhere/at-all"\nstart_limit = 1\n'
+                      'on_fatal = "stay"\n')
+    web = instance.running("web")
+    assert why(instance, "web")["deaths"] == []
+    assert instance.post("/v1/processes/web/stop?wait=true")[0] == 200
+    (death,) = why(instance, "web")["deaths"]
+    assert (death["cause"], death["next"], death["pid"]) == ("asked", "STOPPED", web["pid"])
+    assert instance.post("/v1/processes/web/start?wait=true")[0] == 200
+    assert instance.post("/v1/processes/web/restart?wait=true")[0] == 200
+    assert why(instance, "web")["deaths"][0]["next"] == "STARTING"
+    told = why(instance, "bad")
+    assert told["deaths"] == [] and "/nowhere/at-all" in told["trouble"]
+    assert "because: " in instance.client("why", "bad").stdout
+
+
+def test_why_names_the_job_that_was_handed_back(muster, real_rq, redis_server):
+    instance = muster(real_rq.program())
+    old = instance.running("shap", seconds=30)
+    job = real_rq.enqueue(retries=1)
+    eventually(10, lambda: job.runs)
+    processes.kill(old["pid"])
+    death = eventually(20, lambda: why(instance, "shap")["deaths"]
+                       and why(instance, "shap")["deaths"][0]["cleaned"]
+                       and why(instance, "shap")["deaths"][0])
+    assert death["jobs"] == [job.id] == death["cleaned"]["handed_back"]
+    assert death["cleaned"]["verdict"] == "removed" and death["cleaned"]["after"] < 5
+    assert death["name"] == old["name"]
+    assert job.id in instance.client("why", "shap").stdout
+    job.let_finish()
+
+
+def memory_cgroup():
+    """A memory cgroup of our own (v1 or v2) with a limit, or None where we may not make one."""
+    for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            ours, limit = pathlib.Path("/sys/fs/cgroup/memory" + path), "memory.limit_in_bytes"
+        elif controllers == "":
+            ours, limit = pathlib.Path("/sys/fs/cgroup" + path), "memory.max"
+        else:
+            continue
+        made = ours / f"muster-test-{os.getpid()}"
+        try:
+            made.mkdir()
+        except OSError:
+            continue
+        try:
+            (made / limit).write_text(str(96 << 20))
+            if (made / "memory.swap.max").exists():
+                (made / "memory.swap.max").write_text("0")
+            return made
+        except OSError:
+            made.rmdir()
+    return None
+
+
+def test_why_finds_the_evidence_of_the_out_of_memory_killer(muster):
+    place = memory_cgroup()
+    if place is None:
+        pytest.skip("no memory cgroup can be made here")
+    try:
+        instance = muster(
+            '[program.fat]\ncommand = ["' + sys.executable + '", "-c", '
+            '"x = bytearray(400 << 20)"]\nautostart = false\nrestart = "never"\n'
+            f'[program.web]\ncommand = "{rig.STUB}"\nready = {{ after = "1ms" }}\n',
+            before=["sh", "-c", f'echo $$ > {place}/cgroup.procs && exec "$@"', "sh"])
+        web = instance.running("web")
+        processes.kill(web["pid"])
+        death = eventually(5, lambda: why(instance, "web")["deaths"])[0]
+        assert death["signal"] == 9 and death["oom"] == "no"
+        instance.post("/v1/processes/fat/start")
+        death = eventually(20, lambda: why(instance, "fat")["deaths"])[0]
+        assert death["signal"] == 9 and death["oom"] == "likely", death
+        assert "out-of-memory killer" in death["oom_evidence"]
+        assert death["peak_memory"] > 20 << 20
+        assert "OOM      likely" in instance.client("why", "fat").stdout
+        instance.close()
+    finally:
+        eventually(10, lambda: place.rmdir() or True, "the cgroup being empty")

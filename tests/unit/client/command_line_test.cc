@@ -63,6 +63,8 @@ TEST_CASE("events are the last hundred, and more with -f") {
     CHECK(line.lines == 5);
     CHECK(line.json);
     CHECK(!complaint({"events", "shap"}).empty());
+    CHECK(understood({"why", "shap", "--json"}).selectors == Words{"shap"});
+    CHECK(has(complaint({"why"}), "SEL is required"));
 }
 
 TEST_CASE("a signal is known before anybody is asked") {
@@ -100,7 +102,7 @@ TEST_CASE("check takes a file") {
 }
 
 TEST_CASE("every verb has its help") {
-    for (const char* verb : {"run", "check", "status", "events", "start", "stop", "restart",
+    for (const char* verb : {"run", "check", "status", "why", "events", "start", "stop", "restart",
                              "signal", "health", "shutdown", "version"}) {
         CAPTURE(verb);
         CHECK(has(help({verb, "-h"}), verb));
@@ -120,7 +122,7 @@ TEST_CASE("wrong usage is told with a way out") {
     CHECK(has(complaint({"status", "--jsn"}), "muster status -h"));
     CHECK(has(complaint({"version", "x"}), "muster version -h"));
     for (const char* verb :
-         {"why", "roll", "scale", "quiet", "resume", "reload", "workers", "fleet", "sweep"}) {
+         {"roll", "scale", "quiet", "resume", "reload", "workers", "fleet", "sweep"}) {
         CAPTURE(verb);
         CHECK(has(complaint({verb, "x"}), "not supported in this version"));
     }
