@@ -80,11 +80,7 @@ std::size_t find_verb(const std::vector<std::string>& arguments) {
     return at;
 }
 
-struct LaterFlags {
-    bool watch = false;
-};
-
-void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
+void describe(CLI::App& app, CommandLine& line) {
     const auto selectors = [&](bool required) {
         auto* option = app.add_option("SEL", line.selectors,
                                       "all, PROGRAM, PROCESS, PROGRAM:* or PROGRAM:PROCESS");
@@ -121,7 +117,7 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
             return;
         case Verb::status:
             selectors(false);
-            app.add_flag("--watch", later.watch)->group("");
+            app.add_flag("--watch", line.watches, "goes on, on a terminal");
             return json();
         case Verb::start:
         case Verb::stop:
@@ -164,8 +160,9 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
 }
 
 // What CLI11 cannot know; "" = all is well.
-std::string complaint(CommandLine& line, const LaterFlags& later) {
-    if (later.watch) return "--watch is not supported in this version";
+std::string complaint(CommandLine& line) {
+    if (line.watches && line.json)
+        return "--watch is for people: with --json, ask again, or follow `muster events -f --json`";
     if (line.verb == Verb::signal) {
         line.signal = signal_by_name(line.signal_name);
         if (line.signal == 0) return fmt::format("there is no signal '{}'", line.signal_name);
@@ -216,8 +213,7 @@ std::variant<CommandLine, Message> parse_command_line(const std::vector<std::str
         return wrong_usage(line.verb_name, "a command must follow --");
     // One parser for the one verb: building all of them costs more than most verbs do.
     CLI::App app{std::string(known->does), fmt::format("muster {}", known->name)};
-    LaterFlags later;
-    describe(app, line, later);
+    describe(app, line);
     std::reverse(words.begin(), words.end());  // as CLI11 wants it
     try {
         app.parse(std::move(words));
@@ -226,7 +222,7 @@ std::variant<CommandLine, Message> parse_command_line(const std::vector<std::str
     } catch (const CLI::ParseError& error) {
         return wrong_usage(line.verb_name, error.what());
     }
-    const std::string wrong = complaint(line, later);
+    const std::string wrong = complaint(line);
     if (!wrong.empty()) return wrong_usage(line.verb_name, wrong);
     return line;
 }

@@ -37,6 +37,7 @@ struct CommandLine {
     bool waits = true;
     bool prints = false;
     bool connects = false;
+    bool watches = false;    // status
     bool follows = false;    // logs, events
     bool is_stderr = false;  // logs
     std::size_t lines = 100;

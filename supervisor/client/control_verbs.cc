@@ -12,6 +12,7 @@
 #include "client/json_reading.h"
 #include "client/logs_view.h"
 #include "client/table.h"
+#include "client/watch.h"
 #include "client/why_view.h"
 #include "control/default_paths.h"
 #include "control/percent.h"
@@ -107,6 +108,7 @@ Printed shutdown(const CommandLine& line) {
 }
 
 Printed status(const CommandLine& line) {
+    if (line.watches) return watch_status(line);
     const auto reply = ask(line, "GET", "/v1/status");
     if (!reply) return failed(line, exit_unreachable, reply.error());
     if (reply->status != 200) return refused(line, *reply);

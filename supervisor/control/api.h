@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "control/http_server.h"
+#include "control/metrics.h"
 
 namespace muster::control {
 
@@ -150,6 +151,8 @@ struct Backend {
     std::function<std::optional<ApiError>(const std::string& id,
                                           const std::function<void(const WhyView&)>&)>
         why = {};
+    // Told now or later, on the loop's thread; the view lives until the call returns.
+    std::function<void(std::function<void(const MetricsView&)>)> metrics = {};
     // The last events; with `follows`, what comes next, as the response's rest.
     std::function<Response(const EventQuery&)> events = {};
 };

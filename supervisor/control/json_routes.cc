@@ -21,7 +21,8 @@ namespace {
 using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
-    "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /livez, "
+    "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /metrics, "
+    "/livez, "
     "/readyz; "
     "POST "
     "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
@@ -314,9 +315,9 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 }
 
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 9> later_paths{"/v1/reload", "/v1/workers",  "/v1/fleet",
-                                                      "/v1/sweep",  "/v1/programs", "/metrics",
-                                                      "/RPC2",      "/logtail",     "/mainlogtail"};
+constexpr std::array<std::string_view, 8> later_paths{"/v1/reload", "/v1/workers",  "/v1/fleet",
+                                                      "/v1/sweep",  "/v1/programs", "/RPC2",
+                                                      "/logtail",   "/mainlogtail"};
 constexpr std::array<std::string_view, 3> later_verbs{"roll", "quiet", "resume"};
 
 bool is_later_path(std::string_view path) {
@@ -460,6 +461,15 @@ void events_route(const Backend& backend, const Request& request, const Respond&
     respond(backend.events(query));
 }
 
+void metrics_route(const Backend& backend, const Request& request, const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (!backend.metrics) return respond(not_supported(request.path));
+    backend.metrics([respond](const MetricsView& view) {
+        respond({.body = metrics_text(view),
+                 .content_type = "text/plain; version=0.0.4; charset=utf-8"});
+    });
+}
+
 void signal(const Backend& backend,
             const Request& request,
             const std::string& selector,
@@ -521,6 +531,7 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
     constexpr std::string_view logs_path = "/v1/logs/";
     if (path.substr(0, logs_path.size()) == logs_path)
         return logs_route(backend_, request, path.substr(logs_path.size()), respond);
+    if (path == "/metrics") return metrics_route(backend_, request, respond);
     if (path == "/v1/events") return events_route(backend_, request, respond);
     if (path == "/v1/shutdown") {
         if (request.method != "POST") return respond(wrong_method(request, "POST"));

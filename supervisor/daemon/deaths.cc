@@ -38,13 +38,14 @@ control::Death* Deaths::find(Incarnation who) {
     return found == all_.end() ? nullptr : &*found;
 }
 
-void Deaths::shown(const core::Transition& transition) {
-    if (all_.empty() || !is_outcome(transition)) return;
+const control::Death* Deaths::shown(const core::Transition& transition) {
+    if (all_.empty() || !is_outcome(transition)) return nullptr;
     control::Death& last = all_.back();
-    if (!last.cause.empty()) return;
+    if (!last.cause.empty()) return nullptr;
     last.cause = core::cause_text(transition.cause);
     last.next = core::state_name(transition.to);
     last.pause = transition.pause;
+    return &last;
 }
 
 std::string last_words(std::string text) {

@@ -22,7 +22,8 @@ public:
     [[nodiscard]] control::Death* find(Incarnation who);
     // Where the last death led to. Transitions of before it, and later ones, are none of its
     // affair.
-    void shown(const core::Transition& transition);
+    // The death, where this told where it led to.
+    const control::Death* shown(const core::Transition& transition);
 
     [[nodiscard]] const std::vector<control::Death>& all() const { return all_; }  // oldest first
 

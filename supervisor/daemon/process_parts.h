@@ -32,7 +32,8 @@ struct ProcessParts {
         Duration life;
     };
     std::unique_ptr<Death> death;
-    std::unique_ptr<Deaths> deaths;  // null: none so far
+    core::Cause backoff_cause = core::Cause::asked;  // of the last BACKOFF
+    std::unique_ptr<Deaths> deaths;                  // null: none so far
     // By stream, stdout and stderr: the incarnation whose output has come to its end last.
     std::array<Incarnation, 2> last_closed{Incarnation{0}, Incarnation{0}};
     WallTime spawned_at;

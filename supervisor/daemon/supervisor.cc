@@ -122,6 +122,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                 std::move(tools),
                 [this](core::Event event) { post(std::move(event)); }),
       waits_(loop_, fleet_, parts_),
+      metrics_(loop_),
       deadline_timer_(loop_, [this] { deadline(); }),
       shutdown_timer_(loop_,
                       [this] {
@@ -148,6 +149,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
     parts_.resize(fleet_.size());
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         const config::Program& program = settings_.config.programs[p];
+        metrics_.know(program.name);
         for (std::uint32_t i = 0; i < fleet_.count_of(ProgramId{p}); ++i) {
             ProcessParts& parts = parts_[fleet_.first_of(ProgramId{p}).value() + i];
             parts.index = i;
@@ -335,6 +337,8 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
 void Supervisor::released(const registry::Release& release, const registry::Released& outcome) {
     const ProcessParts& parts = parts_[release.process.value()];
     control::Death* death = parts.deaths ? parts.deaths->find(release.incarnation) : nullptr;
+    metrics_.released(fleet_.program_name(fleet_.program_of(release.process)), outcome);
+    if (death != nullptr) metrics_.cleaned(loop_.now() - death->since);
     if (death != nullptr)
         death->cleaned = control::Death::Cleaned{verdict_text(outcome.verdict), outcome.handed_back,
                                                  outcome.detail, loop_.now() - death->since};
@@ -395,7 +399,11 @@ void Supervisor::tell(const core::Transition& t) {
     const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
                                                            t.cause != core::Cause::exited_expected);
     if (!settings_.is_plain || is_trouble) log_transition(t, is_trouble);
-    if (Deaths* deaths = parts_[t.process.value()].deaths.get()) deaths->shown(t);
+    ProcessParts& parts = parts_[t.process.value()];
+    const std::string& program = fleet_.program_name(fleet_.program_of(t.process));
+    metrics_.shown(program, t, parts);
+    const control::Death* death = parts.deaths ? parts.deaths->shown(t) : nullptr;
+    if (death != nullptr) metrics_.died(program, *death);
     waits_.shown(t);
 }
 

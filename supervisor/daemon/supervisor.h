@@ -19,6 +19,7 @@
 #include "control/supervisord_api.h"
 #include "core/fleet.h"
 #include "daemon/executor.h"
+#include "daemon/metrics.h"
 #include "daemon/process_parts.h"
 #include "daemon/registrar.h"
 #include "daemon/waits.h"
@@ -93,6 +94,7 @@ private:
                                           const control::HttpServer::Respond& respond);
     std::optional<control::ApiError> why(const std::string& id,
                                          const std::function<void(const control::WhyView&)>& tell);
+    void metrics(const std::function<void(const control::MetricsView&)>& tell);
     [[nodiscard]] std::vector<control::VerbOutcome> states(
         const std::vector<ProcessId>& processes) const;
     [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;
@@ -111,6 +113,7 @@ private:
     std::unique_ptr<Registrar> registrar_;  // null: no Redis
     Executor executor_;
     Waits waits_;
+    Metrics metrics_;
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had

@@ -122,6 +122,7 @@ control::Backend Supervisor::backend() {
                    const std::function<void(const control::WhyView&)>& tell) {
                 return why(id, tell);
             },
+        .metrics = [this](const auto& tell) { metrics(tell); },
         .events =
             [this](const control::EventQuery& query) { return event_response(events_, query); },
     };
@@ -313,6 +314,16 @@ std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
     }
     done(std::move(outcomes));
     return std::nullopt;
+}
+
+void Supervisor::metrics(const std::function<void(const control::MetricsView&)>& tell) {
+    metrics_.sample(parts_, [this, tell] {
+        const control::SupervisorView supervisor = view();
+        control::MetricsView all = metrics_.view(supervisor);
+        all.dropped_lines = log_.dropped_lines();
+        all.each_process = [this](const auto& visit) { each_process(visit); };
+        tell(all);
+    });
 }
 
 std::optional<control::ApiError> Supervisor::why(

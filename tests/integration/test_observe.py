@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import socket
 import subprocess
 import sys
@@ -164,7 +165,7 @@ def test_why_tells_of_a_stop_and_of_what_could_not_be_started(muster):
     assert "because: " in instance.client("why", "bad").stdout
 
 
-def test_why_names_the_job_that_was_handed_back(muster, real_rq, redis_server):
+def test_why_names_the_job_that_was_handed_back(real_rq, redis_server, muster):
     instance = muster(real_rq.program())
     old = instance.running("shap", seconds=30)
     job = real_rq.enqueue(retries=1)
@@ -228,3 +229,34 @@ def test_why_finds_the_evidence_of_the_out_of_memory_killer(muster):
         instance.close()
     finally:
         eventually(10, lambda: place.rmdir() or True, "the cgroup being empty")
+
+
+def test_status_is_watched_on_a_terminal(muster):
+    instance = muster(ONE)
+    web = instance.running("web")
+    piped = instance.client("status", "--watch")
+    assert piped.returncode == 2 and "terminal" in piped.stderr
+    ours, theirs = pty.openpty()
+    watcher = subprocess.Popen([rig.BINARY, "-s", str(instance.control), "status", "--watch"],
+                               stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE,
+                               text=True, env=instance.env)
+    os.close(theirs)
+    seen = b""
+
+    def shows(text):
+        nonlocal seen
+        seen += os.read(ours, 65536)
+        return text.encode() in seen
+
+    try:
+        eventually(10, lambda: shows(f"RUNNING  {web['pid']}"))
+        assert seen.startswith(b"\x1b[H")
+        new = instance.post("/v1/processes/web/restart?wait=true") and instance.running("web")
+        eventually(10, lambda: shows(f"RUNNING  {new['pid']}"))
+        assert instance.client("shutdown").returncode == 0
+        assert watcher.wait(20 * PATIENCE) == 5
+        assert watcher.stderr.read()
+    finally:
+        watcher.kill()
+        watcher.wait()
+        os.close(ours)

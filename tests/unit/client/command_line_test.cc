@@ -98,7 +98,8 @@ TEST_CASE("run has a file or a command") {
 TEST_CASE("check takes a file") {
     CHECK(understood({"check", "-c", "x.toml", "--print"}).prints);
     CHECK(understood({"check", "--connect"}).connects);
-    CHECK(has(complaint({"status", "--watch"}), "not supported in this version"));
+    CHECK(understood({"status", "--watch", "shap"}).watches);
+    CHECK(has(complaint({"status", "--watch", "--json"}), "for people"));
 }
 
 TEST_CASE("every verb has its help") {

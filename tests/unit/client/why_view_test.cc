@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "client/watch.h"
+
 using namespace muster::client;
 
 TEST_CASE("why is told in words, deaths with all that is known of them") {
@@ -26,6 +28,12 @@ TEST_CASE("why is told in words, deaths with all that is known of them") {
     CHECK(why_text(R"({"process":{"id":"a","state":"RUNNING","pid":7,"uptime":61,"name":"n",
                       "restarts":0},"trouble":null,"deaths":[]})") ==
           "a  RUNNING, pid 7, up 1m 01s, n, 0 restarts\n  no deaths so far\n");
+}
+
+TEST_CASE("a screen wipes out what was there before, and ends where the terminal ends") {
+    CHECK(screen("one\ntwo\n", 24) == "\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+    CHECK(screen("one\ntwo\nthree\n", 3) == "\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+    CHECK(screen("", 24) == "\x1b[H\x1b[J");
 }
 
 TEST_CASE("an answer that tells nothing is no crash") {
