@@ -30,14 +30,16 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"logs", Verb::logs, "shows what processes wrote last"},
     {"events", Verb::events, "shows what happened of late"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
+    {"workers", Verb::workers, "shows every worker in the registry, its owner, alive or stale"},
+    {"fleet", Verb::fleet, "shows every instance of muster on the same Redis"},
+    {"sweep", Verb::sweep, "finds stale registrations; needs no supervisor"},
     {"shutdown", Verb::shutdown, "asks the supervisor to stop everything and end"},
     {"import", Verb::import, "turns a supervisord.conf or a Procfile into TOML"},
     {"version", Verb::version, "shows the version"},
 });
 
 // Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"roll",   "scale",   "quiet", "resume",
-                                            "reload", "workers", "fleet", "sweep"};
+constexpr std::string_view later_verbs[] = {"roll", "scale", "quiet", "resume", "reload"};
 
 std::string general_help() {
     std::string text =
@@ -92,7 +94,9 @@ void describe(CLI::App& app, CommandLine& line) {
                        "default: $MUSTER_CONFIG, ./muster.toml, /etc/muster/muster.toml")
             ->type_name("FILE");
     };
-    if (line.verb != Verb::check && line.verb != Verb::import)
+    const bool is_offline =
+        line.verb == Verb::check || line.verb == Verb::import || line.verb == Verb::sweep;
+    if (!is_offline)
         app.add_option("-s,--socket", line.socket_path, "the control socket; else $MUSTER_CONTROL")
             ->type_name("PATH")
             ->take_last();
@@ -151,6 +155,21 @@ void describe(CLI::App& app, CommandLine& line) {
             app.add_option("-n,--lines", line.lines, "how many of the last ones (100)")
                 ->check(CLI::Range(0, 1'000'000))
                 ->type_name("N");
+            return json();
+        case Verb::workers:
+            app.add_flag("--stale", line.only_stale, "only those that are stale");
+            return json();
+        case Verb::fleet:
+            return json();
+        case Verb::sweep:
+            config();
+            app.add_option("--redis", line.sweep.redis,
+                           "else the configuration's, $MUSTER_REDIS_URL, $REDIS_URL")
+                ->type_name("URL");
+            app.add_option("--registry", line.sweep.registry, "whose: rq (default) or sidekiq");
+            app.add_option("--prefix", line.sweep.prefix, "of muster's own keys; default: muster");
+            app.add_flag("--apply", line.sweep.applies, "clears what is due; else nothing is");
+            app.add_flag("--wait", line.sweep.waits, "waits for the second look, a minute later");
             return json();
         case Verb::health:
         case Verb::shutdown:

@@ -22,9 +22,21 @@ enum class Verb : std::uint8_t {
     logs,
     events,
     health,
+    workers,
+    fleet,
+    sweep,
     shutdown,
     version,
     import,
+};
+
+// What `muster sweep` was asked for.
+struct SweepWanted {
+    std::string redis;            // "" = of the environment, else of the configuration
+    std::string registry = "rq";  // whose
+    std::string prefix;           // of muster's own keys; "" = of the configuration, else "muster"
+    bool applies = false;
+    bool waits = false;  // for the second look
 };
 
 struct CommandLine {
@@ -46,6 +58,8 @@ struct CommandLine {
     std::string import_to;    // "" = stdout
     std::string socket_path;  // "" = to be looked for
     RunOptions run;
+    SweepWanted sweep;
+    bool only_stale = false;
 };
 
 // Help that was asked for (status 0, to stdout) or a wrong usage (status 2, to stderr).

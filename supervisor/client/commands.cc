@@ -8,6 +8,7 @@
 #include "client/command_line.h"
 #include "client/control_verbs.h"
 #include "client/offline.h"
+#include "client/sweep.h"
 
 namespace muster::client {
 
@@ -41,6 +42,7 @@ Result<RunOptions> run_options(CommandLine line) {
 Printed offline(const CommandLine& line) {
     if (line.verb == Verb::check) return check(line);
     if (line.verb == Verb::import) return import_file(line);
+    if (line.verb == Verb::sweep) return sweep(line);
     return {.status = exit_done, .out = "muster " MUSTER_VERSION "\n", .err = {}};
 }
 
@@ -65,8 +67,8 @@ int run(int argc, char** argv, const std::function<int(const RunOptions&)>& supe
                                          options.error().hint())});
     }
     unblock_signals();
-    const bool is_offline =
-        line.verb == Verb::check || line.verb == Verb::version || line.verb == Verb::import;
+    const bool is_offline = line.verb == Verb::check || line.verb == Verb::version ||
+                            line.verb == Verb::import || line.verb == Verb::sweep;
     return print(is_offline ? offline(line) : control_verb(line));
 }
 

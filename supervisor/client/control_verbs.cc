@@ -11,6 +11,7 @@
 #include "client/http_client.h"
 #include "client/json_reading.h"
 #include "client/logs_view.h"
+#include "client/registry_view.h"
 #include "client/table.h"
 #include "client/watch.h"
 #include "client/why_view.h"
@@ -115,6 +116,38 @@ Printed status(const CommandLine& line) {
     return show_status(line, reply->body, wants_colour());
 }
 
+// All pages, one after the other.
+Printed workers(const CommandLine& line) {
+    Json all = Json::array();
+    std::string after;
+    do {
+        const auto reply =
+            ask(line, "GET",
+                fmt::format("/v1/workers?limit=1000{}{}", line.only_stale ? "&stale=true" : "",
+                            after.empty() ? "" : "&after=" + control::percent_encoded(after)));
+        if (!reply) return failed(line, exit_unreachable, reply.error());
+        if (reply->status != 200) return refused(line, *reply);
+        Json json = parse_json(reply->body);
+        for (Json& each : elements(json, "workers")) all.push_back(std::move(each));
+        after = text_of(json, "next");
+    } while (!after.empty());
+    if (!line.json)
+        return {.status = exit_done, .out = workers_table(all, wants_colour()), .err = {}};
+    return {
+        .status = exit_done, .out = to_text(Json{{"workers", std::move(all)}}) + "\n", .err = {}};
+}
+
+Printed fleet(const CommandLine& line) {
+    const auto reply = ask(line, "GET", "/v1/fleet");
+    if (!reply) return failed(line, exit_unreachable, reply.error());
+    if (reply->status != 200) return refused(line, *reply);
+    if (line.json) return {.status = exit_done, .out = reply->body + "\n", .err = {}};
+    const Json json = parse_json(reply->body);
+    return {.status = exit_done,
+            .out = fleet_table(member(json, "instances"), wants_colour()),
+            .err = {}};
+}
+
 }  // namespace
 
 Printed control_verb(const CommandLine& line) {
@@ -132,6 +165,10 @@ Printed control_verb(const CommandLine& line) {
             return show_why(line);
         case Verb::events:
             return show_events(line);
+        case Verb::workers:
+            return workers(line);
+        case Verb::fleet:
+            return fleet(line);
         case Verb::health:
             return health(line);
         case Verb::shutdown:
@@ -139,6 +176,7 @@ Printed control_verb(const CommandLine& line) {
         case Verb::run:
         case Verb::check:
         case Verb::import:
+        case Verb::sweep:
         case Verb::version:
             break;
     }

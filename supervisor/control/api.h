@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "control/http_server.h"
 #include "control/metrics.h"
+#include "control/registry_api.h"
 
 namespace muster::control {
 
@@ -147,6 +148,7 @@ struct Backend {
     // The last lines of a stream; with `follows`, what comes next, as the response's rest. Answered
     // now or later, on the loop's thread.
     std::function<std::optional<ApiError>(const LogQuery&, HttpServer::Respond)> logs = {};
+    RegistryBackend registry = {};
     // What is known of one process and its last deaths; the view lives until the call returns.
     std::function<std::optional<ApiError>(const std::string& id,
                                           const std::function<void(const WhyView&)>&)>

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "control/json_writer.h"
 #include "control/percent.h"
+#include "control/registry_routes.h"
 
 namespace muster::control {
 
@@ -21,11 +22,9 @@ namespace {
 using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
-    "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /metrics, "
-    "/livez, "
-    "/readyz; "
-    "POST "
-    "/v1/processes/SEL/{start,stop,restart,signal}, /v1/shutdown";
+    "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /v1/workers, "
+    "/v1/fleet, /metrics, /livez, /readyz; POST /v1/processes/SEL/{start,stop,restart,signal}, "
+    "/v1/shutdown, /v1/sweep";
 
 constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
 
@@ -315,9 +314,8 @@ bool contains(std::span<const std::string_view> words, std::string_view word) {
 }
 
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 8> later_paths{"/v1/reload", "/v1/workers",  "/v1/fleet",
-                                                      "/v1/sweep",  "/v1/programs", "/RPC2",
-                                                      "/logtail",   "/mainlogtail"};
+constexpr std::array<std::string_view, 5> later_paths{"/v1/reload", "/v1/programs", "/RPC2",
+                                                      "/logtail", "/mainlogtail"};
 constexpr std::array<std::string_view, 3> later_verbs{"roll", "quiet", "resume"};
 
 bool is_later_path(std::string_view path) {
@@ -533,6 +531,7 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
         return logs_route(backend_, request, path.substr(logs_path.size()), respond);
     if (path == "/metrics") return metrics_route(backend_, request, respond);
     if (path == "/v1/events") return events_route(backend_, request, respond);
+    if (registry_route(backend_.registry, request, respond)) return;
     if (path == "/v1/shutdown") {
         if (request.method != "POST") return respond(wrong_method(request, "POST"));
         // The answer first: the shutdown may end the connection.

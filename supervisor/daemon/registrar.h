@@ -64,6 +64,8 @@ public:
     [[nodiscard]] std::size_t debts() const { return debts_.count(); }
     [[nodiscard]] const std::string& shown_url() const { return client_.url().shown; }
     [[nodiscard]] std::string trouble() const;
+    // The one connection, for what else is done about the registries.
+    [[nodiscard]] redis::Client& client() { return client_; }
 
 private:
     redis::ClientOptions client_options(redis::Url url, const config::Redis& settings);

@@ -185,6 +185,7 @@ Outcome Supervisor::open() {
                         [this](const registry::Release& release,
                                const registry::Released& outcome) { released(release, outcome); },
                         [this](bool is_away) { redis_changed(is_away); }});
+    housekeeping_ = made_housekeeping();
     return Done{};
 }
 
@@ -200,6 +201,7 @@ int Supervisor::run() {
         fleet_.close_registry_gate();
         gate_timer_.arm(loop_.now() + settings_.config.redis->wait);
         registrar_->start();
+        housekeeping_->start();
     }
     fleet_.start_all(moment(), actions_);
     drain();

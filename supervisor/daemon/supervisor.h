@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/id.h"
@@ -19,6 +20,7 @@
 #include "control/supervisord_api.h"
 #include "core/fleet.h"
 #include "daemon/executor.h"
+#include "daemon/housekeeping.h"
 #include "daemon/metrics.h"
 #include "daemon/process_parts.h"
 #include "daemon/registrar.h"
@@ -80,6 +82,9 @@ private:
 
     Outcome open_control();
     control::Backend backend();
+    control::RegistryBackend registry_backend();
+    [[nodiscard]] std::unique_ptr<Housekeeping> made_housekeeping();
+    [[nodiscard]] std::unordered_map<std::string, std::string> living_names() const;
     void each_process(const std::function<void(const control::ProcessView&)>& visit);
     [[nodiscard]] control::SupervisorView view() const;
     [[nodiscard]] std::vector<std::string> not_ready() const;
@@ -110,7 +115,8 @@ private:
     logs::EventLog log_;
     core::Fleet fleet_;
     std::vector<ProcessParts> parts_;
-    std::unique_ptr<Registrar> registrar_;  // null: no Redis
+    std::unique_ptr<Registrar> registrar_;        // null: no Redis
+    std::unique_ptr<Housekeeping> housekeeping_;  // likewise
     Executor executor_;
     Waits waits_;
     Metrics metrics_;

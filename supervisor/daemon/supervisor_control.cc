@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -117,6 +116,7 @@ control::Backend Supervisor::backend() {
         .logs = [this](
                     const control::LogQuery& query,
                     const control::HttpServer::Respond& respond) { return logs(query, respond); },
+        .registry = registry_backend(),
         .why =
             [this](const std::string& id,
                    const std::function<void(const control::WhyView&)>& tell) {

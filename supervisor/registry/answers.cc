@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -81,6 +83,13 @@ void drop_claim_of(redis::Client& client,
                 .handed_back = {},
                 .detail = is_left ? std::string(core::traits(kind).left_alone) : std::string{}});
         });
+}
+
+Duration ms_of(const std::string& text) {
+    constexpr std::int64_t most = 10LL * 365 * 24 * 3600 * 1000;
+    std::int64_t ms = 0;
+    std::from_chars(text.data(), text.data() + text.size(), ms);
+    return std::chrono::milliseconds{std::clamp(ms, -most, most)};
 }
 
 }  // namespace muster::registry

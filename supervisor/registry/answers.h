@@ -2,8 +2,10 @@
 // What the adapters of all job systems do alike.
 
 #include <functional>
+#include <string>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "redis/client.h"
 #include "redis/reply.h"
 #include "registry/registry.h"
@@ -13,6 +15,9 @@ namespace muster::registry {
 
 // "releasing a worker: Redis refuses: NOPERM …"
 Error unexpected(const char* what, const redis::Reply& reply);
+
+// Milliseconds, as a script writes them; what nobody can have meant (beyond 10 years) is cut.
+Duration ms_of(const std::string& text);
 
 // {verdict, detail, ids of jobs handed back …}, as every release script answers.
 Result<Released> released(const redis::Reply& reply);

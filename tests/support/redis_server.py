@@ -66,10 +66,12 @@ class RedisServer:
             self.process.wait()
         self.process = None
 
-    def dump(self):
-        """The keyspace as plain values: {key: value}."""
+    def dump(self, own=False):
+        """The keyspace as plain values: {key: value}; muster's own keys only with `own`."""
         found = {}
         for key in sorted(self.client.scan_iter(count=1000)):
+            if key.startswith("muster:") and not own:
+                continue
             kind = self.client.type(key)
             if kind == "hash":
                 found[key] = self.client.hgetall(key)

@@ -102,6 +102,24 @@ TEST_CASE("check takes a file") {
     CHECK(has(complaint({"status", "--watch", "--json"}), "for people"));
 }
 
+TEST_CASE("sweep is dry unless told otherwise, and takes a Redis of its own") {
+    const CommandLine line = understood({"sweep"});
+    CHECK(line.sweep.registry == "rq");
+    CHECK_FALSE(line.sweep.applies);
+    CHECK_FALSE(line.sweep.waits);
+    const CommandLine all = understood({"sweep", "--redis", "redis://h", "--registry", "sidekiq",
+                                        "--prefix", "m2", "--apply", "--wait", "--json"});
+    CHECK(all.sweep.redis == "redis://h");
+    CHECK(all.sweep.registry == "sidekiq");
+    CHECK(all.sweep.prefix == "m2");
+    CHECK(all.sweep.applies);
+    CHECK(all.sweep.waits);
+    CHECK(all.json);
+    CHECK(understood({"workers", "--stale"}).only_stale);
+    CHECK(has(complaint({"sweep", "x"}), "muster sweep -h"));
+    CHECK(has(complaint({"workers", "x"}), "muster workers -h"));
+}
+
 TEST_CASE("every verb has its help") {
     for (const char* verb : {"run", "check", "status", "why", "events", "start", "stop", "restart",
                              "signal", "health", "shutdown", "version"}) {
@@ -122,8 +140,7 @@ TEST_CASE("wrong usage is told with a way out") {
     CHECK(has(complaint({"frobnicate"}), "there is no verb 'frobnicate'"));
     CHECK(has(complaint({"status", "--jsn"}), "muster status -h"));
     CHECK(has(complaint({"version", "x"}), "muster version -h"));
-    for (const char* verb :
-         {"roll", "scale", "quiet", "resume", "reload", "workers", "fleet", "sweep"}) {
+    for (const char* verb : {"roll", "scale", "quiet", "resume", "reload"}) {
         CAPTURE(verb);
         CHECK(has(complaint({verb, "x"}), "not supported in this version"));
     }

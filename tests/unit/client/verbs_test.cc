@@ -227,3 +227,40 @@ TEST_CASE("an answer that does not come is not waited for without end") {
     CHECK(answer.error().message().find("no answer in time") != std::string::npos);
     close(pair[1]);
 }
+
+TEST_CASE("workers are asked for page by page, until there is no next") {
+    std::vector<std::string> asked;
+    FakeSupervisor supervisor{[&](const std::string& request) {
+        asked.push_back(request.substr(0, request.find(" HTTP")));
+        return asked.size() == 1
+                   ? reply(200, R"({"workers":[{"name":"a","state":"stale"}],"next":"0:12"})")
+                   : reply(200, R"({"workers":[{"name":"b","state":"stale"}],"next":null})");
+    }};
+    CommandLine line;
+    line.verb = Verb::workers;
+    line.verb_name = "workers";
+    line.socket_path = supervisor.path();
+    line.only_stale = true;
+    line.json = true;
+    const Printed printed = control_verb(line);
+    CHECK(printed.status == 0);
+    CHECK(asked == std::vector<std::string>{"GET /v1/workers?limit=1000&stale=true",
+                                            "GET /v1/workers?limit=1000&stale=true&after=0:12"});
+    const auto json = nlohmann::json::parse(printed.out);
+    REQUIRE(json["workers"].size() == 2);
+    CHECK(json["workers"][1]["name"] == "b");
+}
+
+TEST_CASE("a supervisor without a Redis says so to workers and fleet") {
+    FakeSupervisor supervisor{[](const std::string&) {
+        return reply(404, R"({"error":{"code":"no_redis","message":"no Redis","hint":"set it"}})");
+    }};
+    CommandLine line;
+    line.socket_path = supervisor.path();
+    for (const Verb verb : {Verb::workers, Verb::fleet}) {
+        line.verb = verb;
+        const Printed printed = control_verb(line);
+        CHECK(printed.status == 1);
+        CHECK(printed.err.find("no Redis") != std::string::npos);
+    }
+}

@@ -59,6 +59,7 @@ connect_timeout = 1
 command_timeout = 1.5
 wait = "0s"
 release_wait = "100ms"
+sweep = 45
 )");
     CHECK(config.supervisor.service == "analytics");
     CHECK(config.supervisor.control == "/run/m.sock");
@@ -70,6 +71,7 @@ release_wait = "100ms"
     CHECK(config.redis->connect_timeout == 1s);
     CHECK(config.redis->command_timeout == 1500ms);
     CHECK(config.redis->wait == 0s);
+    CHECK(config.redis->sweep == 45s);
     CHECK(config.redis->release_wait == 100ms);
 }
 

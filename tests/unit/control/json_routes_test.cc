@@ -387,7 +387,7 @@ TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own a
     }
     for (const char* path :
          {"/v1/processes/a/roll", "/v1/processes/a/quiet", "/v1/processes/a/resume", "/v1/reload",
-          "/v1/workers", "/v1/fleet", "/v1/sweep", "/v1/programs/a/scale", "/RPC2"}) {
+          "/v1/programs/a/scale", "/RPC2"}) {
         CAPTURE(path);
         const auto told = post(fake, path);
         CHECK(told.status == 501);
