@@ -215,6 +215,9 @@ void write_registry(Writer& writer, const MetricsView& view) {
         writer.sample(fmt::format("{{verdict=\"{}\"}}", verdict),
                       found == view.releases.end() ? 0 : found->second);
     }
+    writer.series("muster_stale_removed_total", "counter",
+                  "Stale registrations of others that the sweep has cleared.");
+    writer.sample("", view.stale_removed);
     writer.series("muster_clean_seconds", "histogram",
                   "Time from a worker's death to the registry's word that it is cleaned.");
     writer.histogram(view.clean_times);

@@ -46,6 +46,7 @@ struct MetricsView {
     const Histogram& clean_times;
     const Histogram& turn_times;
     std::uint64_t dropped_lines = 0;
+    std::uint64_t stale_removed = 0;
     OwnUsage own;
     std::function<void(const std::function<void(const ProcessView&)>&)> each_process;
 };

@@ -95,6 +95,7 @@ control::MetricsView Metrics::view(const control::SupervisorView& supervisor) co
             .clean_times = clean_times_,
             .turn_times = turn_times_.histogram(),
             .dropped_lines = 0,
+            .stale_removed = 0,
             .own = own_usage(),
             .each_process = {}};
 }

@@ -321,6 +321,7 @@ void Supervisor::metrics(const std::function<void(const control::MetricsView&)>&
         const control::SupervisorView supervisor = view();
         control::MetricsView all = metrics_.view(supervisor);
         all.dropped_lines = log_.dropped_lines();
+        if (housekeeping_) all.stale_removed = housekeeping_->stale_removed();
         all.each_process = [this](const auto& visit) { each_process(visit); };
         tell(all);
     });

@@ -26,6 +26,7 @@ struct Scene {
                              .clean_times = clean_times,
                              .turn_times = turn_times,
                              .dropped_lines = 7,
+                             .stale_removed = 9,
                              .own = {4096, 1500ms},
                              .each_process = [](const auto& visit) {
                                  ProcessView process;
@@ -98,6 +99,7 @@ TEST_CASE("programs, the registry and the supervisor have theirs") {
     CHECK(has_line(text, R"(muster_releases_total{verdict="removed"} 8)"));
     CHECK(has_line(text, R"(muster_releases_total{verdict="mismatch"} 0)"));
     CHECK(has_line(text, "muster_log_lines_dropped_total 7"));
+    CHECK(has_line(text, "muster_stale_removed_total 9"));
     CHECK(has_line(text, "process_cpu_seconds_total 1.5"));
     CHECK(text.find("\nmuster_redis_up ") == std::string::npos);
     scene.supervisor.redis_state = "connected";
