@@ -48,3 +48,15 @@ node_environment() {
     fi
     echo "$*" >"$stamp"
 }
+
+# promtool_path: Prometheus' own checker. Its package would start a service: only the one file is taken out of it.
+promtool_path() {
+    local folder=$cache/promtool
+    if command -v promtool; then return 0; fi
+    if [ ! -x "$folder/usr/bin/promtool" ]; then
+        mkdir -p "$folder"
+        (cd "$folder" && apt-get download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool &&
+            rm -f prometheus_*.deb) >"$folder/download.log" 2>&1 </dev/null || return 1
+    fi
+    echo "$folder/usr/bin/promtool"
+}

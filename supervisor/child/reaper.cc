@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,15 +20,27 @@ namespace muster::child {
 
 namespace {
 
-// Nothing: it still runs.
-std::optional<ExitStatus> take_status(pid_t pid) {
+struct Taken {
+    ExitStatus status;
+    Usage usage;
+};
+
+Duration duration_of(const timeval& time) {
+    return std::chrono::seconds{time.tv_sec} + std::chrono::microseconds{time.tv_usec};
+}
+
+// Nothing: it still runs. By the system call: the library's waitid has no place for the usage.
+std::optional<Taken> take_status(pid_t pid) {
     siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) != 0) {
+    rusage used{};
+    if (::syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG, &used) != 0) {
         // ECHILD: somebody else took the status, which only a bug can do. It is dead in any case.
-        return Killed{SIGKILL, false};
+        return Taken{Killed{SIGKILL, false}, {}};
     }
     if (info.si_pid == 0) return std::nullopt;
-    return decode(info);
+    return Taken{decode(info),
+                 {duration_of(used.ru_utime) + duration_of(used.ru_stime),
+                  static_cast<std::uint64_t>(used.ru_maxrss) * 1024}};
 }
 
 bool add(int epoll, int pidfd, pid_t pid) {
@@ -68,7 +81,8 @@ void Reaper::reap(const OnExit& on_exit, const OnOrphan& on_orphan) {
     // Moved out, so that a callback that watches the next child finds us in order.
     auto children = std::exchange(dead_children_, {});
     auto orphans = std::exchange(dead_orphans_, {});
-    for (const auto& [token, dead] : children) on_exit(token, Pid{dead.pid}, dead.status);
+    for (const auto& [token, dead] : children)
+        on_exit(token, Pid{dead.pid}, dead.status, dead.usage);
     for (const Dead& dead : orphans) on_orphan(Pid{dead.pid}, dead.status);
     children.clear();
     orphans.clear();
@@ -106,16 +120,16 @@ bool Reaper::collect_one(pid_t pid) {
     const auto child = children_.find(pid);
     const auto orphan = child == children_.end() ? orphans_.find(pid) : orphans_.end();
     if (child == children_.end() && orphan == orphans_.end()) return false;
-    const auto status = take_status(pid);
-    if (!status) return false;
+    const auto taken = take_status(pid);
+    if (!taken) return false;
     if (child != children_.end()) {
         if (child->second.pidfd < 0) --without_pidfd_;
-        dead_children_.push_back({child->second.token, {pid, *status}});
+        dead_children_.push_back({child->second.token, {pid, taken->status, taken->usage}});
         children_.erase(child);
     } else {
         if (!orphan->second.pidfd.is_open()) --without_pidfd_;
         orphans_.erase(orphan);  // closing the pidfd takes it out of the set
-        dead_orphans_.push_back({pid, *status});
+        dead_orphans_.push_back({pid, taken->status, taken->usage});
     }
     return true;
 }
@@ -138,8 +152,8 @@ void Reaper::look_for_orphans() {
 }
 
 void Reaper::meet_orphan(pid_t pid) {
-    if (const auto status = take_status(pid)) {
-        dead_orphans_.push_back({pid, *status});
+    if (const auto taken = take_status(pid)) {
+        dead_orphans_.push_back({pid, taken->status, taken->usage});
         return;
     }
     UniqueFd pidfd{static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))};

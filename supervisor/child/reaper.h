@@ -25,7 +25,8 @@ namespace muster::child {
 
 class Reaper {
 public:
-    using OnExit = std::function<void(std::uint64_t token, Pid pid, ExitStatus status)>;
+    using OnExit =
+        std::function<void(std::uint64_t token, Pid pid, ExitStatus status, const Usage& usage)>;
     using OnOrphan = std::function<void(Pid pid, ExitStatus status)>;
 
     static Result<Reaper> create();
@@ -58,6 +59,7 @@ private:
     struct Dead {
         pid_t pid = 0;
         ExitStatus status;
+        Usage usage;
     };
     struct DeadChild {
         std::uint64_t token = 0;

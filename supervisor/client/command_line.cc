@@ -32,7 +32,9 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"resume", Verb::resume, "ends quiet"},
     {"reload", Verb::reload, "reads the configuration again and applies what changed"},
     {"signal", Verb::signal, "sends a signal to processes"},
+    {"why", Verb::why, "tells why processes are in their state, and of their last deaths"},
     {"logs", Verb::logs, "shows what processes wrote last"},
+    {"events", Verb::events, "shows what happened of late"},
     {"health", Verb::health, "exits with 0 when all is ready, else with 1"},
     {"workers", Verb::workers, "shows every worker in the registry, its owner, alive or stale"},
     {"fleet", Verb::fleet, "shows every instance of muster on the same Redis"},
@@ -41,9 +43,6 @@ constexpr auto verbs = std::to_array<VerbWord>({
     {"import", Verb::import, "turns a supervisord.conf or a Procfile into TOML"},
     {"version", Verb::version, "shows the version"},
 });
-
-// Of the contract, but not in this version.
-constexpr std::string_view later_verbs[] = {"why", "events"};
 
 std::string general_help() {
     std::string text =
@@ -64,8 +63,6 @@ Message wrong_usage(std::string_view verb, std::string_view what) {
 }
 
 Message unknown_verb(std::string_view word) {
-    if (std::find(std::begin(later_verbs), std::end(later_verbs), word) != std::end(later_verbs))
-        return {exit_usage, fmt::format("muster {}: not supported in this version\n", word)};
     std::array<std::string_view, verbs.size()> names;
     std::transform(verbs.begin(), verbs.end(), names.begin(), [](const auto& v) { return v.name; });
     const std::string_view meant = nearest(word, names);
@@ -86,11 +83,7 @@ std::size_t find_verb(const std::vector<std::string>& arguments) {
     return at;
 }
 
-struct LaterFlags {
-    bool watch = false;
-};
-
-void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
+void describe(CLI::App& app, CommandLine& line) {
     const auto selectors = [&](bool required) {
         auto* option = app.add_option("SEL", line.selectors,
                                       "all, PROGRAM, GROUP, PROCESS, PROGRAM:*, GROUP:PROCESS, …");
@@ -132,7 +125,7 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
             return;
         case Verb::status:
             selectors(false);
-            app.add_flag("--watch", later.watch)->group("");
+            app.add_flag("--watch", line.watches, "goes on, on a terminal");
             return json();
         case Verb::start:
         case Verb::stop:
@@ -154,6 +147,9 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
             app.add_flag("--dry-run", line.dry_run, "tells what would change, and changes nothing");
             no_wait();
             return json();
+        case Verb::why:
+            selectors(true);
+            return json();
         case Verb::signal:
             app.add_option("SIG", line.signal_name, "HUP, SIGHUP or 1")->required();
             selectors(true);
@@ -172,6 +168,12 @@ void describe(CLI::App& app, CommandLine& line, LaterFlags& later) {
                 ->type_name("N");
             app.add_flag("--stderr", line.is_stderr, "stderr instead of stdout");
             return;
+        case Verb::events:
+            app.add_flag("-f,--follow", line.follows, "goes on with what comes");
+            app.add_option("-n,--lines", line.lines, "how many of the last ones (100)")
+                ->check(CLI::Range(0, 1'000'000))
+                ->type_name("N");
+            return json();
         case Verb::workers:
             app.add_flag("--stale", line.only_stale, "only those that are stale");
             return json();
@@ -210,8 +212,9 @@ std::string read_scales(CommandLine& line) {
 }
 
 // What CLI11 cannot know; "" = all is well.
-std::string complaint(CommandLine& line, const LaterFlags& later) {
-    if (later.watch) return "--watch is not supported in this version";
+std::string complaint(CommandLine& line) {
+    if (line.watches && line.json)
+        return "--watch is for people: with --json, ask again, or follow `muster events -f --json`";
     if (line.verb == Verb::signal) {
         line.signal = signal_by_name(line.signal_name);
         if (line.signal == 0) return fmt::format("there is no signal '{}'", line.signal_name);
@@ -263,8 +266,7 @@ std::variant<CommandLine, Message> parse_command_line(const std::vector<std::str
         return wrong_usage(line.verb_name, "a command must follow --");
     // One parser for the one verb: building all of them costs more than most verbs do.
     CLI::App app{std::string(known->does), fmt::format("muster {}", known->name)};
-    LaterFlags later;
-    describe(app, line, later);
+    describe(app, line);
     std::reverse(words.begin(), words.end());  // as CLI11 wants it
     try {
         app.parse(std::move(words));
@@ -273,7 +275,7 @@ std::variant<CommandLine, Message> parse_command_line(const std::vector<std::str
     } catch (const CLI::ParseError& error) {
         return wrong_usage(line.verb_name, error.what());
     }
-    const std::string wrong = complaint(line, later);
+    const std::string wrong = complaint(line);
     if (!wrong.empty()) return wrong_usage(line.verb_name, wrong);
     return line;
 }

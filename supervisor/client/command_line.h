@@ -24,7 +24,9 @@ enum class Verb : std::uint8_t {
     resume,
     reload,
     signal,
+    why,
     logs,
+    events,
     health,
     workers,
     fleet,
@@ -55,7 +57,8 @@ struct CommandLine {
     std::vector<std::pair<std::string, std::uint32_t>> scales;  // program, processes
     bool prints = false;
     bool connects = false;
-    bool follows = false;    // logs
+    bool watches = false;    // status
+    bool follows = false;    // logs, events
     bool is_stderr = false;  // logs
     std::size_t lines = 100;
     std::string config_path;  // "" = to be looked for

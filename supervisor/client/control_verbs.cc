@@ -7,11 +7,14 @@
 
 #include "base/text.h"
 #include "client/asking.h"
+#include "client/events_view.h"
 #include "client/http_client.h"
 #include "client/json_reading.h"
 #include "client/logs_view.h"
 #include "client/registry_view.h"
 #include "client/table.h"
+#include "client/watch.h"
+#include "client/why_view.h"
 #include "control/default_paths.h"
 #include "control/percent.h"
 
@@ -197,6 +200,7 @@ Printed shutdown(const CommandLine& line) {
 }
 
 Printed status(const CommandLine& line) {
+    if (line.watches) return watch_status(line);
     const auto reply = ask(line, "GET", "/v1/status");
     if (!reply) return failed(line, exit_unreachable, reply.error());
     if (reply->status != 200) return refused(line, *reply);
@@ -254,6 +258,10 @@ Printed control_verb(const CommandLine& line) {
             return reload(line);
         case Verb::logs:
             return show_logs(line);
+        case Verb::why:
+            return show_why(line);
+        case Verb::events:
+            return show_events(line);
         case Verb::workers:
             return workers(line);
         case Verb::fleet:

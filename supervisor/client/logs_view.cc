@@ -24,21 +24,6 @@ struct Followed {
     bool is_over = false;
 };
 
-std::vector<std::string> selected_ids(const CommandLine& line, const std::string& body) {
-    Json json = parse_json(body);
-    std::vector<std::string> ids;
-    for (const Json& process : elements(json, "processes")) {
-        const std::string id = text_of(process, "id");
-        for (const std::string& selector : line.selectors) {
-            if (!selects(selector, text_of(process, "program"), id, text_of(process, "group")))
-                continue;
-            ids.push_back(id);
-            break;
-        }
-    }
-    return ids;
-}
-
 void print_now(const std::string& text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
@@ -68,6 +53,28 @@ bool print_more(std::vector<Followed>& all) {
 
 }  // namespace
 
+std::vector<std::string> selected_ids(const CommandLine& line, const std::string& body) {
+    Json json = parse_json(body);
+    std::vector<std::string> ids;
+    for (const Json& process : elements(json, "processes")) {
+        const std::string id = text_of(process, "id");
+        for (const std::string& selector : line.selectors) {
+            if (!selects(selector, text_of(process, "program"), id, text_of(process, "group")))
+                continue;
+            ids.push_back(id);
+            break;
+        }
+    }
+    return ids;
+}
+
+Printed nobody_selected(const CommandLine& line) {
+    return failed(
+        line, exit_no_such_process,
+        Error{fmt::format("no process or program is called '{}'", fmt::join(line.selectors, " ")),
+              "`muster status` lists them"});
+}
+
 void Labelled::append(std::string& out, std::string_view bytes) {
     if (label_.empty()) {
         out += bytes;
@@ -93,11 +100,7 @@ Printed show_logs(const CommandLine& line) {
     if (!processes) return failed(line, exit_unreachable, processes.error());
     if (processes->status != 200) return refused(line, *processes);
     const std::vector<std::string> ids = selected_ids(line, processes->body);
-    if (ids.empty())
-        return failed(line, exit_no_such_process,
-                      Error{fmt::format("no process or program is called '{}'",
-                                        fmt::join(line.selectors, " ")),
-                            "`muster status` lists them"});
+    if (ids.empty()) return nobody_selected(line);
     Printed printed;
     std::vector<Followed> followed;
     for (const std::string& id : ids) {

@@ -10,19 +10,6 @@ namespace muster::client {
 
 namespace {
 
-std::string printable(std::string_view text) {
-    std::string shown;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        // U+0080 to U+009F are control characters, too.
-        const bool is_c1 =
-            byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-        if (is_c1) ++i;
-        shown += byte < 0x20 || byte == 0x7f || is_c1 ? '?' : text[i];
-    }
-    return shown;
-}
-
 std::size_t width(std::string_view text) {  // of UTF-8, by code points
     return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
         return (static_cast<unsigned char>(c) & 0xc0U) != 0x80;
@@ -46,6 +33,19 @@ std::string_view escape(Colour colour) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+    std::string shown;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        // U+0080 to U+009F are control characters, too.
+        const bool is_c1 =
+            byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+        if (is_c1) ++i;
+        shown += byte < 0x20 || byte == 0x7f || is_c1 ? '?' : text[i];
+    }
+    return shown;
+}
 
 std::string table(const std::vector<std::vector<Cell>>& rows, bool with_colour) {
     std::vector<std::size_t> widths;

@@ -21,6 +21,9 @@ struct Cell {
 // could be orders to the terminal, are shown as '?'.
 std::string table(const std::vector<std::vector<Cell>>& rows, bool with_colour);
 
+// Control characters, which could be orders to the terminal, are shown as '?'.
+std::string printable(std::string_view text);
+
 // "12s", "5m 03s", "3h 12m", "2d 4h".
 std::string short_duration(Duration duration);
 

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "control/http_server.h"
+#include "control/metrics.h"
 #include "control/registry_api.h"
 
 namespace muster::control {
@@ -23,6 +24,36 @@ struct LastExit {
     int number = 0;  // exit code or signal
     WallTime at;
     std::string reason;
+};
+
+// What is known of one death, for `why`.
+struct Death {
+    enum class Oom : std::uint8_t { no, likely, unknown };
+    struct Cleaned {
+        std::string verdict;                   // "removed"
+        std::vector<std::string> handed_back;  // ids of jobs
+        std::string detail;
+        Duration after{0};  // the death
+    };
+    std::uint32_t incarnation = 0;
+    std::int32_t pid = 0;
+    std::string name;  // as registered
+    WallTime at;
+    TimePoint since;  // the same, by the steady clock
+    Duration uptime{0};
+    bool by_signal = false;
+    int number = 0;      // exit code or signal
+    std::string reason;  // "signal:SEGV(core)"
+    Oom oom = Oom::unknown;
+    std::string oom_evidence;       // a sentence
+    std::uint64_t peak_memory = 0;  // bytes, of its largest process
+    Duration cpu{0};
+    std::string_view cause;                  // "crashed"; "" = not told yet
+    std::string_view next;                   // the state that it led to
+    Duration pause{0};                       // of BACKOFF
+    std::optional<std::string> last_stdout;  // nothing: not captured, or not closed yet
+    std::optional<std::string> last_stderr;
+    std::optional<Cleaned> cleaned;  // nothing: no registry, or not yet
 };
 
 struct ProcessView {
@@ -50,6 +81,12 @@ struct ProcessView {
     std::string_view command = {};            // its first word
     std::string_view stdout_path = {};        // "" = no file
     std::string_view stderr_path = {};
+};
+
+struct WhyView {
+    const ProcessView& process;
+    std::string_view trouble;          // why the last attempt failed; "" = it did not
+    std::vector<const Death*> deaths;  // the last one first
 };
 
 struct SupervisorView {
@@ -85,6 +122,13 @@ struct LogQuery {
     bool is_stderr = false;
     std::size_t lines = 100;
     bool follows = false;
+};
+
+struct EventQuery {
+    std::size_t count = 100;             // of the last ones
+    std::optional<std::uint64_t> after;  // only those with a greater number
+    bool follows = false;
+    bool is_sse = false;  // server-sent events, else JSON lines
 };
 
 // quiet: take no new jobs, where the job system can; resume: its undoing.
@@ -156,6 +200,14 @@ struct Backend {
     // now or later, on the loop's thread.
     std::function<std::optional<ApiError>(const LogQuery&, HttpServer::Respond)> logs = {};
     RegistryBackend registry = {};
+    // What is known of one process and its last deaths; the view lives until the call returns.
+    std::function<std::optional<ApiError>(const std::string& id,
+                                          const std::function<void(const WhyView&)>&)>
+        why = {};
+    // Told now or later, on the loop's thread; the view lives until the call returns.
+    std::function<void(std::function<void(const MetricsView&)>)> metrics = {};
+    // The last events; with `follows`, what comes next, as the response's rest.
+    std::function<Response(const EventQuery&)> events = {};
 };
 
 }  // namespace muster::control

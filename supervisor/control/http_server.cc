@@ -35,6 +35,10 @@ Response refusal(const ErrorCode& code, const HttpLimits& limits) {
                           "see the control API in the documentation, or use the muster command");
 }
 
+std::string text_of(const boost::beast::string_view& view) {
+    return {view.data(), view.size()};
+}
+
 enum class Framing : std::uint8_t { length, chunks, until_closed };
 
 std::string head_of(const Response& response, bool keeps_alive, Framing framing = Framing::length) {
@@ -229,7 +233,9 @@ private:
         Request request{.method = std::string(is_head_ ? "GET" : method),
                         .path = std::string(target.substr(0, question)),
                         .query = {},
-                        .body = std::move(message.body())};
+                        .body = std::move(message.body()),
+                        .accept = text_of(message[http::field::accept]),
+                        .last_event_id = text_of(message["Last-Event-ID"])};
         if (question != std::string_view::npos) request.query = target.substr(question + 1);
         server_.handler_(request, lifeline_.guard([this, serial](const Response& response) {
             if (serial == serial_ && phase_ == Phase::answering) answer(response);
@@ -271,9 +277,7 @@ private:
     void write(std::string_view bytes) override {
         if (phase_ != Phase::streaming || bytes.empty()) return;
         if (stream_->queued() + bytes.size() > server_.limits_.unread_bytes) {
-            write_piece(
-                "\n[muster: this client reads too slowly and is let go; what comes now is not "
-                "sent]\n");
+            write_piece(source_->parting_word());
             return finish();
         }
         write_piece(bytes);

@@ -21,6 +21,8 @@ struct Request {
     std::string path;    // still percent-encoded, begins with '/'
     std::string query;   // what follows the '?'
     std::string body;
+    std::string accept = {};         // the header, "" where there is none
+    std::string last_event_id = {};  // of a client of server-sent events that comes back
 };
 
 // Where a body that goes on is written to, as long as its connection lives.
@@ -30,8 +32,8 @@ public:
     BodySink(const BodySink&) = delete;
     BodySink& operator=(const BodySink&) = delete;
     // The client of a full sink is let go: what it has not read stays queued, at most
-    // HttpLimits::unread_bytes, then comes a line that says so, and the end. After that, and after
-    // finish(), it does nothing.
+    // HttpLimits::unread_bytes, then comes the source's parting word, and the end. After that, and
+    // after finish(), it does nothing.
     virtual void write(std::string_view bytes) = 0;
     virtual void finish() = 0;
 
@@ -49,6 +51,11 @@ public:
     virtual ~BodySource() = default;
     virtual void start(
         BodySink& sink) = 0;  // once, in the turn of the answer; outlived by the sink
+    // What a client is told that is let go because it reads too slowly.
+    [[nodiscard]] virtual std::string_view parting_word() const {
+        return "\n[muster: this client reads too slowly and is let go; what comes now is not "
+               "sent]\n";
+    }
 };
 
 struct Response {
@@ -65,10 +72,10 @@ struct HttpLimits {
     std::size_t connections = 64;                        // without those whose body goes on
     std::size_t streams = 256;                           // these
     std::size_t unread_bytes = std::size_t{256} * 1024;  // of a stream
-    Duration request_time = std::chrono::seconds{10};  // from its first byte to its last
-    Duration idle_time = std::chrono::seconds{60};     // between two requests
-    Duration write_time = std::chrono::seconds{30};    // for a client to read its answer
-    Duration linger_time = std::chrono::seconds{2};    // for a refused one to stop sending
+    Duration request_time = std::chrono::seconds{10};    // from its first byte to its last
+    Duration idle_time = std::chrono::seconds{60};       // between two requests
+    Duration write_time = std::chrono::seconds{30};      // for a client to read its answer
+    Duration linger_time = std::chrono::seconds{2};      // for a refused one to stop sending
 };
 
 class HttpServer {

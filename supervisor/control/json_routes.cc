@@ -22,9 +22,10 @@ namespace {
 using Respond = HttpServer::Respond;
 
 constexpr std::string_view known_routes =
-    "GET /v1/status, /v1/processes, /v1/processes/ID, /v1/logs/ID, /v1/workers, /v1/fleet, /livez, "
-    "/readyz; POST /v1/processes/SEL/{start,stop,restart,roll,quiet,resume,signal}, "
-    "/v1/programs/NAME/scale, /v1/reload, /v1/shutdown, /v1/sweep";
+    "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /v1/workers, "
+    "/v1/fleet, /metrics, /livez, /readyz; POST "
+    "/v1/processes/SEL/{start,stop,restart,roll,quiet,resume,signal}, /v1/programs/NAME/scale, "
+    "/v1/reload, /v1/shutdown, /v1/sweep";
 
 constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
 
@@ -89,6 +90,81 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.end_object();
 }
 
+void write_jobs(JsonWriter& json, const std::vector<std::string>& jobs) {
+    json.begin_array();
+    for (const std::string& job : jobs) json.string(job);
+    json.end_array();
+}
+
+void write_text(JsonWriter& json, std::string_view key, const std::optional<std::string>& text) {
+    json.key(key);
+    text ? json.string(*text) : json.null();
+}
+
+std::string_view oom_word(Death::Oom oom) {
+    switch (oom) {
+        case Death::Oom::no:
+            return "no";
+        case Death::Oom::likely:
+            return "likely";
+        case Death::Oom::unknown:
+            return "unknown";
+    }
+    return "unknown";
+}
+
+void write_cleaned(JsonWriter& json, const std::optional<Death::Cleaned>& cleaned) {
+    json.key("cleaned");
+    if (!cleaned) return json.null();
+    json.begin_object();
+    json.key("verdict");
+    json.string(cleaned->verdict);
+    json.key("handed_back");
+    write_jobs(json, cleaned->handed_back);
+    write_optional(json, "detail", std::string_view(cleaned->detail));
+    json.key("after");
+    json.seconds(cleaned->after);
+    json.end_object();
+}
+
+void write_death(JsonWriter& json, const Death& death) {
+    json.begin_object();
+    json.key("at");
+    json.string(format_wall_time(death.at));
+    json.key("reason");
+    json.string(death.reason);
+    json.key(death.by_signal ? "signal" : "code");
+    json.number(death.number);
+    write_optional(json, "cause", death.cause);
+    json.key("pid");
+    json.number(death.pid);
+    json.key("name");
+    json.string(death.name);
+    json.key("incarnation");
+    json.number(death.incarnation);
+    json.key("uptime");
+    json.seconds(death.uptime);
+    json.key("oom");
+    json.string(oom_word(death.oom));
+    write_optional(json, "oom_evidence", std::string_view(death.oom_evidence));
+    json.key("peak_memory");
+    json.number(death.peak_memory);
+    json.key("cpu");
+    json.seconds(death.cpu);
+    json.key("jobs");
+    if (death.cleaned)
+        write_jobs(json, death.cleaned->handed_back);
+    else
+        json.null();
+    write_text(json, "last_stdout", death.last_stdout);
+    write_text(json, "last_stderr", death.last_stderr);
+    write_cleaned(json, death.cleaned);
+    write_optional(json, "next", death.next);
+    json.key("pause");
+    json.seconds(death.pause);
+    json.end_object();
+}
+
 void write_processes(JsonWriter& json, const Backend& backend) {
     json.key("processes");
     json.begin_array();
@@ -116,6 +192,20 @@ Response one_process(const Backend& backend, const std::string& id) {
     if (found) return {.body = json.take()};
     return error_response(404, "no_such_process", fmt::format("there is no process '{}'", id),
                           "GET /v1/processes names all");
+}
+
+Response why(const WhyView& view) {
+    JsonWriter json;
+    json.begin_object();
+    json.key("process");
+    write_process(json, view.process);
+    write_optional(json, "trouble", view.trouble);
+    json.key("deaths");
+    json.begin_array();
+    for (const Death* death : view.deaths) write_death(json, *death);
+    json.end_array();
+    json.end_object();
+    return {.body = json.take()};
 }
 
 Response status(const Backend& backend) {
@@ -273,14 +363,8 @@ Response wrong_method(const Request& request, std::string_view allowed) {
     return response;
 }
 
-bool contains(std::span<const std::string_view> words, std::string_view word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 // Of the contract, but not in this version.
-constexpr std::array<std::string_view, 5> later_paths{"/v1/events", "/metrics", "/RPC2", "/logtail",
-                                                      "/mainlogtail"};
-constexpr std::array<std::string_view, 1> later_verbs{"why"};
+constexpr std::array<std::string_view, 3> later_paths{"/RPC2", "/logtail", "/mainlogtail"};
 
 bool is_later_path(std::string_view path) {
     return std::any_of(later_paths.begin(), later_paths.end(), [&](std::string_view later) {
@@ -388,6 +472,61 @@ void logs_route(const Backend& backend,
     if (const auto error = backend.logs(query, respond)) respond(failure(*error));
 }
 
+// How an EventSource asks.
+bool wants_sse(const Request& request) {
+    return request.accept.find("text/event-stream") != std::string::npos;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    std::uint64_t number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
+Outcome take_event_parameter(std::string_view parameter, EventQuery& query) {
+    const auto equals = std::min(parameter.find('='), parameter.size());
+    const std::string_view key = parameter.substr(0, equals);
+    const std::string_view value = parameter.substr(std::min(equals + 1, parameter.size()));
+    if (key == "follow" && (value == "true" || value == "false")) {
+        query.follows = value == "true";
+    } else if (key == "tail") {
+        const auto count = parse_count(value);
+        if (!count) return count.error();
+        query.count = *count;
+    } else if (const auto after = parse_number(value); key == "after" && after) {
+        query.after = after;
+    } else {
+        return Error{fmt::format("'{}' is not understood", parameter)};
+    }
+    return Done{};
+}
+
+void events_route(const Backend& backend, const Request& request, const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (!backend.events) return respond(not_supported(request.path));
+    EventQuery query;
+    query.is_sse = wants_sse(request);
+    query.follows = query.is_sse;
+    query.after = parse_number(request.last_event_id);
+    for (const std::string& parameter : split(request.query, '&')) {
+        if (parameter.empty()) continue;
+        if (const auto taken = take_event_parameter(parameter, query); !taken)
+            return respond(error_response(400, "bad_parameter", taken.error().message(),
+                                          "follow=true, tail=COUNT, after=ID"));
+    }
+    respond(backend.events(query));
+}
+
+void metrics_route(const Backend& backend, const Request& request, const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (!backend.metrics) return respond(not_supported(request.path));
+    backend.metrics([respond](const MetricsView& view) {
+        respond({.body = metrics_text(view),
+                 .content_type = "text/plain; version=0.0.4; charset=utf-8"});
+    });
+}
+
 void signal(const Backend& backend,
             const Request& request,
             const std::string& selector,
@@ -400,6 +539,17 @@ void signal(const Backend& backend,
         backend.signal(selector, *number,
                        [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
     if (error) respond(failure(*error));
+}
+
+void why_route(const Backend& backend,
+               const Request& request,
+               const std::string& id,
+               const Respond& respond) {
+    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
+    if (!backend.why) return respond(not_supported("why"));
+    std::optional<Response> response;
+    const auto error = backend.why(id, [&](const WhyView& view) { response = why(view); });
+    respond(error ? failure(*error) : std::move(*response));
 }
 
 // What follows "/v1/processes/".
@@ -417,7 +567,7 @@ void process_route(const Backend& backend,
         return respond(one_process(backend, *selector));
     }
     const std::string_view verb = rest.substr(slash + 1);
-    if (contains(later_verbs, verb)) return respond(not_supported(verb));
+    if (verb == "why") return why_route(backend, request, *selector, respond);
     const bool is_signal = verb == "signal";
     const auto which = verb_called(verb);
     if (!is_signal && !which) return respond(not_found(request.path));
@@ -489,6 +639,8 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
     constexpr std::string_view logs_path = "/v1/logs/";
     if (path.substr(0, logs_path.size()) == logs_path)
         return logs_route(backend_, request, path.substr(logs_path.size()), respond);
+    if (path == "/metrics") return metrics_route(backend_, request, respond);
+    if (path == "/v1/events") return events_route(backend_, request, respond);
     if (registry_route(backend_.registry, request, respond)) return;
     constexpr std::string_view programs_path = "/v1/programs/";
     if (path.substr(0, programs_path.size()) == programs_path)

@@ -25,6 +25,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr Duration oom_memory = 10s;    // how long a kill waits for its death
 constexpr Duration last_patience = 2s;  // of PID 1's end, for whoever ignores TERM
 constexpr Duration wake_after = 1ms;    // by then most have ended, and need no CONT
 
@@ -140,6 +141,8 @@ Result<PreparedProgram> prepare_program(const config::Program& program) {
 
 Outcome Executor::prepare(Surroundings surroundings) {
     surroundings_ = std::move(surroundings);
+    oom_looked_at_ =
+        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     environment_ = own_environment();
     families_ =
         std::make_unique<child::Families>(reaper_, "MUSTER_INSTANCE=" + surroundings_.instance,
@@ -348,7 +351,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
     parts.trouble.clear();
     parts.spawn_error.reset();
     reaper_.watch(parts.child->pid, parts.child->pidfd.get(), token_of(process, who));
-    for (Captured& stream : streams.captured) capture(process, std::move(stream));
+    for (Captured& stream : streams.captured) capture(process, who, std::move(stream));
     post_({process, core::Spawned{who}});
 }
 
@@ -362,11 +365,12 @@ void Executor::not_spawned(ProcessId process,
     post_({process, core::SpawnFailed{who, is_nobodys_fault}});
 }
 
-void Executor::capture(ProcessId process, Captured stream) {
+void Executor::capture(ProcessId process, Incarnation who, Captured stream) {
     captures_.emplace_back();
     const auto at = std::prev(captures_.end());
-    const auto done = [this, at] {
+    const auto done = [this, at, process, who, is_stderr = stream.is_stderr] {
         Executor* const self = this;  // erasing the capture takes this closure with it
+        self->output_ended(process, who, is_stderr);
         self->captures_.erase(at);
         if (self->captures_.empty() && self->when_quiet_) self->when_quiet_();
     };
@@ -416,7 +420,9 @@ void Executor::wake_stopped() {
 }
 
 void Executor::reap() {
-    reaper_.reap([this](std::uint64_t token, Pid, child::ExitStatus how) { died(token, how); },
+    oom_is_current_ = false;
+    reaper_.reap([this](std::uint64_t token, Pid, child::ExitStatus how,
+                        const child::Usage& usage) { died(token, how, usage); },
                  [this](Pid pid, child::ExitStatus how) {
                      log_.debug("orphan-reaped", {{"pid", std::to_string(pid.value())},
                                                   {"status", child::describe(how)}});
@@ -425,7 +431,79 @@ void Executor::reap() {
     arm_family_timer();
 }
 
-void Executor::died(std::uint64_t token, const child::ExitStatus& how) {
+// Whatever comes first, the end of a child or of its output: at the second, its last words are
+// kept. Its replacement cannot have said anything yet: its spawn waits for the end of the family
+// that holds the pipe.
+void Executor::output_ended(ProcessId process, Incarnation who, bool is_stderr) {
+    ProcessParts& parts = parts_[process.value()];
+    parts.last_closed[is_stderr ? 1 : 0] = who;
+    control::Death* death = parts.deaths ? parts.deaths->find(who) : nullptr;
+    if (death != nullptr) keep_last_words(process, *death, is_stderr);
+}
+
+void Executor::keep_last_words(ProcessId process, control::Death& death, bool is_stderr) {
+    (is_stderr ? death.last_stderr : death.last_stdout) =
+        last_words(tails_.last({process.value(), is_stderr}, Deaths::most_lines));
+}
+
+// Whether it was the kernel that killed for want of memory. The counter goes up before its victim
+// gets the signal, and a large one takes a while to end: a kill waits some seconds for its death.
+void Executor::weigh_oom(control::Death& death) {
+    if (!oom_is_current_) {
+        oom_is_current_ = true;
+        const auto kills = oom_counter_.new_kills();
+        oom_is_known_ = kills.has_value();
+        oom_before_ = std::exchange(oom_looked_at_, death.at);
+        if (oom_kills_ > 0 && death.since - oom_kills_since_ > oom_memory) oom_kills_ = 0;
+        if (kills.value_or(0) > 0) {
+            oom_kills_ += *kills;
+            oom_kills_since_ = death.since;
+        }
+    }
+    const bool is_kill = death.by_signal && death.number == SIGKILL;
+    if (!is_kill) {
+        death.oom = control::Death::Oom::no;
+    } else if (!oom_is_known_) {
+        death.oom = control::Death::Oom::unknown;
+        death.oom_evidence = oom_counter_.path().empty()
+                                 ? "this cgroup does not tell of the out-of-memory killer"
+                                 : oom_counter_.path() + " cannot be read any more";
+    } else if (oom_kills_ == 0) {
+        death.oom = control::Death::Oom::no;
+    } else {
+        death.oom = control::Death::Oom::likely;
+        death.oom_evidence =
+            fmt::format("the out-of-memory killer has ended {} of this cgroup since {} ({})",
+                        oom_kills_ == 1 ? "a process" : fmt::format("{} processes", oom_kills_),
+                        format_wall_time(oom_before_), oom_counter_.path());
+        --oom_kills_;
+    }
+}
+
+// Everything that is known at once; the rest is added as it comes.
+void Executor::certify(ProcessId process, Incarnation who, const child::Usage& usage) {
+    ProcessParts& parts = parts_[process.value()];
+    control::Death death;
+    death.incarnation = who.value();
+    death.pid = parts.death->pid.value();
+    death.name = parts.death->name;
+    death.at = parts.last_exit->at;
+    death.since = loop_.now();
+    death.uptime = parts.death->life;
+    death.by_signal = parts.last_exit->by_signal;
+    death.number = parts.last_exit->number;
+    death.reason = parts.last_exit->reason;
+    death.peak_memory = usage.peak_bytes;
+    death.cpu = usage.cpu;
+    weigh_oom(death);
+    if (!parts.deaths) parts.deaths = std::make_unique<Deaths>();
+    control::Death& kept = parts.deaths->add(std::move(death));
+    for (const bool is_stderr : {false, true}) {
+        if (parts.last_closed[is_stderr ? 1 : 0] == who) keep_last_words(process, kept, is_stderr);
+    }
+}
+
+void Executor::died(std::uint64_t token, const child::ExitStatus& how, const child::Usage& usage) {
     const ProcessId process = process_of(token);
     ProcessParts& parts = parts_[process.value()];
     parts.death = std::make_unique<ProcessParts::Death>(ProcessParts::Death{
@@ -441,6 +519,7 @@ void Executor::died(std::uint64_t token, const child::ExitStatus& how) {
         std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     parts.last_exit->reason = child::describe(how);
     parts.trouble = parts.last_exit->reason;
+    certify(process, incarnation_of(token), usage);
     post_({process, core::ChildExited{incarnation_of(token), exit}});
 }
 

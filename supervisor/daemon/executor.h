@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "child/family.h"
+#include "child/oom.h"
 #include "child/reaper.h"
 #include "child/spawn.h"
 #include "config/config.h"
@@ -117,8 +118,12 @@ private:
                                           Streams& streams);
     Outcome plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams);
     void not_spawned(ProcessId process, Incarnation who, const Error& error, bool is_nobodys_fault);
-    void capture(ProcessId process, Captured stream);
-    void died(std::uint64_t token, const child::ExitStatus& how);
+    void capture(ProcessId process, Incarnation who, Captured stream);
+    void output_ended(ProcessId process, Incarnation who, bool is_stderr);
+    void died(std::uint64_t token, const child::ExitStatus& how, const child::Usage& usage);
+    void certify(ProcessId process, Incarnation who, const child::Usage& usage);
+    void keep_last_words(ProcessId process, control::Death& death, bool is_stderr);
+    void weigh_oom(control::Death& death);
     void family_ended(std::uint64_t token, bool somebody_is_left);
     void arm_family_timer();
     void wake_stopped();
@@ -143,6 +148,13 @@ private:
     logs::LogFiles log_files_;
     std::list<std::unique_ptr<logs::AnyCapture>> captures_;
     std::function<void()> when_quiet_;
+    child::OomCounter oom_counter_ = child::OomCounter::of_this_process();
+    WallTime oom_looked_at_;       // when its last count was taken
+    WallTime oom_before_;          // and the one before
+    bool oom_is_current_ = false;  // read in this look at the dead
+    bool oom_is_known_ = false;
+    std::uint64_t oom_kills_ = 0;  // that no death has explained yet
+    TimePoint oom_kills_since_;
     loop::Timer family_timer_;
     std::vector<std::uint64_t> to_wake_;  // tokens: got a stop signal, and not yet CONT
     loop::Timer wake_timer_;

@@ -107,6 +107,7 @@ registry::SweepEvents Housekeeping::events() {
 // What changed is told, not that everything was looked at.
 void Housekeeping::swept(const registry::SweepReport& report, bool is_on_order) {
     const std::vector<std::string> names = std::exchange(removed_, {});
+    stale_removed_ += report.removed;
     if (report.removed == 0 && !is_on_order) return;
     log_.info("swept",
               {{"cause", is_on_order ? "asked over the control socket" : ""},

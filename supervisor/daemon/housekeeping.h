@@ -45,6 +45,8 @@ public:
     void fleet(const control::Answered<std::vector<control::InstanceView>>& answer);
     void sweep(bool applies, const control::Answered<control::SweepView>& answer);
 
+    [[nodiscard]] std::uint64_t stale_removed() const { return stale_removed_; }
+
 private:
     [[nodiscard]] registry::SweepEvents events();
     void swept(const registry::SweepReport& report, bool is_on_order);
@@ -54,6 +56,7 @@ private:
     redis::Client& client_;
     std::function<void(registry::InstancesRead)> read_instances_;
     std::vector<std::string> removed_;  // the first few of this sweep, for its line
+    std::uint64_t stale_removed_ = 0;   // by all sweeps
     registry::Sweep sweep_;
     registry::WorkerList list_;
 };

@@ -13,6 +13,7 @@
 #include "child/spawn.h"
 #include "config/config.h"
 #include "control/api.h"
+#include "daemon/deaths.h"
 #include "health/tcp.h"
 #include "registry/registry.h"
 
@@ -38,6 +39,10 @@ struct ProcessParts {
         Duration life;
     };
     std::unique_ptr<Death> death;
+    core::Cause backoff_cause = core::Cause::asked;  // of the last BACKOFF
+    std::unique_ptr<Deaths> deaths;                  // null: none so far
+    // By stream, stdout and stderr: the incarnation whose output has come to its end last.
+    std::array<Incarnation, 2> last_closed{Incarnation{0}, Incarnation{0}};
     WallTime spawned_at;
     TimePoint spawned_since;
     std::unique_ptr<control::LastExit> last_exit;

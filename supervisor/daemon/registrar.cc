@@ -22,6 +22,23 @@ constexpr Duration rarest_look = 1s;
 constexpr Duration keep_pause =
     30s;  // as RQ's busy workers; an entry counts as abandoned after 90 s
 
+redis::TlsSettings redis_tls(const config::Tls& tls) {
+    using Verify = redis::TlsSettings::Verify;
+    Verify verify = Verify::full;
+    if (tls.verify == config::Tls::Verify::ca) verify = Verify::ca;
+    if (tls.verify == config::Tls::Verify::none) verify = Verify::none;
+    return {tls.ca_file, verify, tls.cert_file, tls.key_file};
+}
+
+// A secret that was changed is read when the connection is made anew: the file is small and local.
+Result<redis::Url> url_in(const std::string& file) {
+    auto text = config::read_url_file(file);
+    if (!text) return text.error();
+    return redis::parse_url(*text);
+}
+
+}  // namespace
+
 const char* verdict_text(registry::Released::Verdict verdict) {
     switch (verdict) {
         case registry::Released::Verdict::removed:
@@ -45,23 +62,6 @@ const char* verdict_text(registry::Released::Verdict verdict) {
     }
     return "?";
 }
-
-redis::TlsSettings redis_tls(const config::Tls& tls) {
-    using Verify = redis::TlsSettings::Verify;
-    Verify verify = Verify::full;
-    if (tls.verify == config::Tls::Verify::ca) verify = Verify::ca;
-    if (tls.verify == config::Tls::Verify::none) verify = Verify::none;
-    return {tls.ca_file, verify, tls.cert_file, tls.key_file};
-}
-
-// A secret that was changed is read when the connection is made anew: the file is small and local.
-Result<redis::Url> url_in(const std::string& file) {
-    auto text = config::read_url_file(file);
-    if (!text) return text.error();
-    return redis::parse_url(*text);
-}
-
-}  // namespace
 
 redis::ClientOptions Registrar::client_options(redis::Url url, const config::Redis& settings) {
     is_unverified_ = url.is_tls && settings.tls.verify == config::Tls::Verify::none;
@@ -260,7 +260,7 @@ void Registrar::paid(const registry::Release& release, const registry::Released&
                 {"failed", joined(released.failed, ",")},
                 {"detail", released.detail}});
     roll_.remove(release.name);
-    events_.released(release);
+    events_.released(release, released);
 }
 
 // Only once in our life: who dies in this place afterwards is settled when its lease is over.

@@ -30,7 +30,8 @@ namespace muster::daemon {
 
 struct RegistrarEvents {
     std::function<void(const registry::Sought&, const registry::Registration&)> registered;
-    std::function<void(const registry::Release&)> released;  // the debt is paid
+    // The debt is paid.
+    std::function<void(const registry::Release&, const registry::Released&)> released;
     std::function<void(bool is_away)> redis_changed;
     // After each (re)connection: what can be proved of earlier lives in this place is settled.
     std::function<void()> place_settled;
@@ -42,6 +43,8 @@ struct RegistrarOptions {
     registry::InstanceFacts us;
     std::function<LastSteps(const std::string& program)> steps_of;
 };
+
+const char* verdict_text(registry::Released::Verdict verdict);  // "removed"
 
 class Registrar {
 public:

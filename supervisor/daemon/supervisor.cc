@@ -117,7 +117,8 @@ Supervisor::Supervisor(Settings settings, Tools tools)
       log_(output_,
            settings_.config.supervisor.log_level,
            settings_.config.supervisor.log_format == config::LogFormat::json ? logs::Format::json
-                                                                             : logs::Format::text),
+                                                                             : logs::Format::text,
+           &events_),
       fleet_(take_plans(settings_.config),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,
@@ -135,6 +136,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                [this](const MemoryWatch::Watched& who,
                       std::uint64_t bytes,
                       MemoryWatch::Excess excess) { too_big(who, bytes, excess); }}),
+      metrics_(loop_),
       deadline_timer_(loop_, [this] { deadline(); }),
       shutdown_timer_(loop_,
                       [this] {
@@ -175,6 +177,7 @@ void Supervisor::make_parts() {
 }
 
 void Supervisor::note_groups() {
+    for (const ProgramId program : order_) metrics_.know(fleet_.program_name(program));
     group_of_.assign(fleet_.program_count(), {});
     for (const config::Group& group : settings_.config.groups) {
         for (const std::string& name : group.programs) {
@@ -263,7 +266,8 @@ Outcome Supervisor::open() {
         RegistrarEvents{[this](const registry::Sought& s, const registry::Registration& r) {
                             registered(s, r);
                         },
-                        [this](const registry::Release& release) { released(release); },
+                        [this](const registry::Release& release,
+                               const registry::Released& outcome) { released(release, outcome); },
                         [this](bool is_away) { redis_changed(is_away); }, [this] { open_gate(); },
                         [this](ProcessId process, Incarnation who, const std::string& why) {
                             judged(process, who, why);
@@ -516,7 +520,14 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     registrar_->release(std::move(release));
 }
 
-void Supervisor::released(const registry::Release& release) {
+void Supervisor::released(const registry::Release& release, const registry::Released& outcome) {
+    const ProcessParts& parts = parts_[release.process.value()];
+    control::Death* death = parts.deaths ? parts.deaths->find(release.incarnation) : nullptr;
+    metrics_.released(fleet_.program_name(fleet_.program_of(release.process)), outcome);
+    if (death != nullptr) metrics_.cleaned(loop_.now() - death->since);
+    if (death != nullptr)
+        death->cleaned = control::Death::Cleaned{verdict_text(outcome.verdict), outcome.handed_back,
+                                                 outcome.detail, loop_.now() - death->since};
     post({release.process, core::NameReleased{release.incarnation}});
     if (stage_ == Stage::paying && registrar_->debts() == 0) leave();
 }
@@ -588,6 +599,11 @@ void Supervisor::tell(const core::Transition& t) {
     const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
                                                            t.cause != core::Cause::exited_expected);
     if (!settings_.is_plain || is_trouble) log_transition(t, is_trouble);
+    ProcessParts& parts = parts_[t.process.value()];
+    const std::string& program = fleet_.program_name(fleet_.program_of(t.process));
+    metrics_.shown(program, t, parts);
+    const control::Death* death = parts.deaths ? parts.deaths->shown(t) : nullptr;
+    if (death != nullptr) metrics_.died(program, *death);
     waits_.shown(t);
 }
 

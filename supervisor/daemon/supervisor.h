@@ -25,6 +25,7 @@
 #include "daemon/executor.h"
 #include "daemon/housekeeping.h"
 #include "daemon/memory_watch.h"
+#include "daemon/metrics.h"
 #include "daemon/process_parts.h"
 #include "daemon/registrar.h"
 #include "daemon/roll_waits.h"
@@ -97,7 +98,7 @@ private:
     [[nodiscard]] LastSteps steps_of(const std::string& program) const;
     [[nodiscard]] registry::RollEntry roll_entry(ProcessId process, Incarnation who) const;
     void registered(const registry::Sought& sought, const registry::Registration& registration);
-    void released(const registry::Release& release);
+    void released(const registry::Release& release, const registry::Released& released);
 
     Outcome open_control();
     control::Backend backend();
@@ -162,6 +163,9 @@ private:
                     const control::VerbDone& done);
     void choose_leavers(ProgramId program, std::function<void(std::vector<ProcessId>)> chosen);
 
+    std::optional<control::ApiError> why(const std::string& id,
+                                         const std::function<void(const control::WhyView&)>& tell);
+    void metrics(const std::function<void(const control::MetricsView&)>& tell);
     [[nodiscard]] std::vector<control::VerbOutcome> states(
         const std::vector<ProcessId>& processes) const;
     [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;
@@ -173,6 +177,7 @@ private:
     WallTime started_at_;
     loop::Loop loop_;
     logs::OutputWriter output_;
+    logs::EventRing events_;
     logs::EventLog log_;
     core::Fleet fleet_;
     Parts parts_;
@@ -187,6 +192,7 @@ private:
     Waits waits_;
     RollWaits roll_waits_;
     MemoryWatch memory_;
+    Metrics metrics_;
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had

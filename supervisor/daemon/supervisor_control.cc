@@ -12,6 +12,7 @@
 #include "control/control_socket.h"
 #include "control/default_paths.h"
 #include "control/json_routes.h"
+#include "daemon/event_stream.h"
 #include "daemon/selector.h"
 #include "daemon/supervisor.h"
 
@@ -124,6 +125,14 @@ control::Backend Supervisor::backend() {
                     const control::LogQuery& query,
                     const control::HttpServer::Respond& respond) { return logs(query, respond); },
         .registry = registry_backend(),
+        .why =
+            [this](const std::string& id,
+                   const std::function<void(const control::WhyView&)>& tell) {
+                return why(id, tell);
+            },
+        .metrics = [this](const auto& tell) { metrics(tell); },
+        .events =
+            [this](const control::EventQuery& query) { return event_response(events_, query); },
     };
 }
 
@@ -353,6 +362,35 @@ std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
                       {{"process", outcome.process}, {"signal", signal_name(number)}});
     }
     done(std::move(outcomes));
+    return std::nullopt;
+}
+
+void Supervisor::metrics(const std::function<void(const control::MetricsView&)>& tell) {
+    metrics_.sample(parts_, [this, tell] {
+        const control::SupervisorView supervisor = view();
+        control::MetricsView all = metrics_.view(supervisor);
+        all.dropped_lines = log_.dropped_lines();
+        if (housekeeping_) all.stale_removed = housekeeping_->stale_removed();
+        all.each_process = [this](const auto& visit) { each_process(visit); };
+        tell(all);
+    });
+}
+
+std::optional<control::ApiError> Supervisor::why(
+    const std::string& id, const std::function<void(const control::WhyView&)>& tell) {
+    const auto found = std::find_if(parts_.begin(), parts_.end(),
+                                    [&](const ProcessParts& parts) { return parts.id == id; });
+    if (found == parts_.end()) return no_such_process(id);
+    each_process([&](const control::ProcessView& process) {
+        if (process.id != id) return;
+        control::WhyView view{process, found->trouble, {}};
+        if (found->deaths) {
+            const auto& all = found->deaths->all();
+            for (auto death = all.rbegin(); death != all.rend(); ++death)
+                view.deaths.push_back(&*death);
+        }
+        tell(view);
+    });
     return std::nullopt;
 }
 

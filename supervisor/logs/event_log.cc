@@ -22,22 +22,6 @@ std::string_view padded(LogLevel level) {
     return "?????";
 }
 
-std::string_view level_word(LogLevel level) {
-    switch (level) {
-        case LogLevel::debug:
-            return "debug";
-        case LogLevel::info:
-            return "info";
-        case LogLevel::warn:
-            return "warn";
-        case LogLevel::error:
-            return "error";
-        case LogLevel::critical:
-            return "critical";
-    }
-    return "";
-}
-
 bool is_control(unsigned char c) {
     return c < 0x20 || c == 0x7f;
 }
@@ -115,7 +99,8 @@ void append_value(std::string& line, std::string_view value) {
 void EventLog::write(LogLevel level,
                      std::string_view verb,
                      std::initializer_list<LogField> fields) {
-    if (!shows(level)) return;
+    if (ring_ != nullptr && level >= LogLevel::info) ring_->add(level, stamp_.now(), verb, fields);
+    if (level < least_) return;
     if (!writer_.accepts_events()) {
         if (dropped_ == 0) writer_.wait_for_room(*this);
         ++dropped_;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "logs/event_ring.h"
 #include "logs/line_format.h"
 #include "logs/output_writer.h"
 #include "logs/stamp.h"
@@ -13,11 +14,16 @@ namespace muster::logs {
 // "2026-05-16T01:24:48.287Z WARN  exited program=shap process=shap_00 status=signal:9"
 // or, as JSON, the same keys after "time", "level" and "event". A value that could be misread is
 // quoted and escaped, so that one event is always one line. What
-// the writer has no room for is dropped, counted, and told in one line once there is.
+// the writer has no room for is dropped, counted, and told in one line once there is. The ring
+// keeps all that is `info` or more, whatever the log shows.
 class EventLog final : public Log, private OutputWriter::Waiter {
 public:
-    EventLog(OutputWriter& writer, LogLevel least, Format format = Format::text)
-        : writer_(writer), least_(least), format_(format) {}
+    // The ring outlives the log.
+    EventLog(OutputWriter& writer,
+             LogLevel least,
+             Format format = Format::text,
+             EventRing* ring = nullptr)
+        : writer_(writer), least_(least), format_(format), ring_(ring) {}
     EventLog(const EventLog&) = delete;
     EventLog& operator=(const EventLog&) = delete;
     ~EventLog() override { writer_.forget(*this); }
@@ -25,7 +31,9 @@ public:
     void write(LogLevel level,
                std::string_view verb,
                std::initializer_list<LogField> fields) override;
-    [[nodiscard]] bool shows(LogLevel level) const override { return level >= least_; }
+    [[nodiscard]] bool shows(LogLevel level) const override {
+        return level >= least_ || (ring_ != nullptr && level >= LogLevel::info);
+    }
     void set_level(LogLevel least) { least_ = least; }
     [[nodiscard]] std::uint64_t dropped_lines() const { return dropped_ever_; }
 
@@ -39,6 +47,7 @@ private:
     OutputWriter& writer_;
     LogLevel least_;
     Format format_;
+    EventRing* ring_;
     std::string line_;  // kept, so that a line costs no allocation
     Stamp stamp_;
     std::uint64_t dropped_ = 0;  // not told yet

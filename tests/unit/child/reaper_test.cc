@@ -35,6 +35,21 @@ TEST_CASE("I2: two hundred children are reaped, each once and as itself") {
     CHECK_FALSE(has_children());
 }
 
+TEST_CASE("a death comes with what was used: CPU time, and the most memory") {
+    Rig rig;
+    const Child small = rig.start(shell("exit 0"), 1);
+    const Child large = rig.start(shell("x=$(head -c 60000000 /dev/zero | tr '\\0' x); i=0; "
+                                        "while [ $i -lt 20000 ]; do i=$((i+1)); done"),
+                                  2);
+    rig.until([&] { return rig.exits.size() == 2; });
+    CHECK(rig.usages.at(2).peak_bytes > 60'000'000);
+    CHECK(rig.usages.at(1).peak_bytes < 60'000'000);
+    CHECK(rig.usages.at(1).peak_bytes > 0);
+    CHECK(rig.usages.at(2).cpu > 5ms);
+    CHECK(rig.usages.at(2).cpu < 60s);
+    CHECK(rig.usages.at(1).cpu < rig.usages.at(2).cpu);
+}
+
 TEST_CASE("I2: children without a pidfd are reaped, too") {
     Rig rig;
     std::vector<Child> children;

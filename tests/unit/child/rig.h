@@ -69,6 +69,7 @@ struct Rig {
     Spawner spawner = made(Spawner::create(std::nullopt));
     Reaper reaper = made(Reaper::create());
     std::map<std::uint64_t, ExitStatus> exits;
+    std::map<std::uint64_t, Usage> usages;
     std::map<Pid, ExitStatus> orphan_exits;
     std::map<std::uint64_t, bool> ended;  // families, and whether somebody was left
     Families families{reaper, "MUSTER_INSTANCE=test", [this](std::uint64_t token, bool is_left) {
@@ -136,12 +137,15 @@ struct Rig {
     }
 
     void reap() {
-        reaper.reap([&](std::uint64_t token, Pid,
-                        ExitStatus status) { exits.insert_or_assign(token, status); },
-                    [&](Pid pid, ExitStatus status) {
-                        orphan_exits.insert_or_assign(pid, status);
-                        families.orphan_gone(pid, now());
-                    });
+        reaper.reap(
+            [&](std::uint64_t token, Pid, ExitStatus status, const Usage& used) {
+                exits.insert_or_assign(token, status);
+                usages.insert_or_assign(token, used);
+            },
+            [&](Pid pid, ExitStatus status) {
+                orphan_exits.insert_or_assign(pid, status);
+                families.orphan_gone(pid, now());
+            });
     }
 
     template <class Condition>

@@ -55,6 +55,18 @@ TEST_CASE("verbs take names, and wait unless told otherwise") {
     CHECK(has(complaint({"stop"}), "SEL is required"));
 }
 
+TEST_CASE("events are the last hundred, and more with -f") {
+    CHECK(understood({"events"}).lines == 100);
+    const CommandLine line = understood({"events", "-f", "-n", "5", "--json"});
+    CHECK(line.verb == Verb::events);
+    CHECK(line.follows);
+    CHECK(line.lines == 5);
+    CHECK(line.json);
+    CHECK(!complaint({"events", "shap"}).empty());
+    CHECK(understood({"why", "shap", "--json"}).selectors == Words{"shap"});
+    CHECK(has(complaint({"why"}), "SEL is required"));
+}
+
 TEST_CASE("a signal is known before anybody is asked") {
     const CommandLine line = understood({"signal", "SIGHUP", "a", "b"});
     CHECK(line.signal == 1);
@@ -86,7 +98,8 @@ TEST_CASE("run has a file or a command") {
 TEST_CASE("check takes a file") {
     CHECK(understood({"check", "-c", "x.toml", "--print"}).prints);
     CHECK(understood({"check", "--connect"}).connects);
-    CHECK(has(complaint({"status", "--watch"}), "not supported in this version"));
+    CHECK(understood({"status", "--watch", "shap"}).watches);
+    CHECK(has(complaint({"status", "--watch", "--json"}), "for people"));
 }
 
 TEST_CASE("sweep is dry unless told otherwise, and takes a Redis of its own") {
@@ -108,8 +121,8 @@ TEST_CASE("sweep is dry unless told otherwise, and takes a Redis of its own") {
 }
 
 TEST_CASE("every verb has its help") {
-    for (const char* verb : {"run", "check", "status", "start", "stop", "restart", "signal",
-                             "health", "shutdown", "version"}) {
+    for (const char* verb : {"run", "check", "status", "why", "events", "start", "stop", "restart",
+                             "signal", "health", "shutdown", "version"}) {
         CAPTURE(verb);
         CHECK(has(help({verb, "-h"}), verb));
         CHECK(has(help({verb, "--help"}), "-h"));
@@ -127,8 +140,4 @@ TEST_CASE("wrong usage is told with a way out") {
     CHECK(has(complaint({"frobnicate"}), "there is no verb 'frobnicate'"));
     CHECK(has(complaint({"status", "--jsn"}), "muster status -h"));
     CHECK(has(complaint({"version", "x"}), "muster version -h"));
-    for (const char* verb : {"why", "events"}) {
-        CAPTURE(verb);
-        CHECK(has(complaint({verb, "x"}), "not supported in this version"));
-    }
 }

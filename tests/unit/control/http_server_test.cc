@@ -39,6 +39,20 @@ bool has(const std::string& text, std::string_view part) {
 
 }  // namespace
 
+TEST_CASE("a handler is told what the client accepts, and what it has heard last") {
+    Request seen;
+    Rig rig{[&](const Request& request, const HttpServer::Respond& respond) {
+        seen = request;
+        respond({.body = "{}"});
+    }};
+    rig.ask("GET / HTTP/1.1\r\naccept: text/event-stream\r\nLAST-EVENT-ID: 12\r\n\r\n");
+    CHECK(seen.accept == "text/event-stream");
+    CHECK(seen.last_event_id == "12");
+    rig.ask("GET / HTTP/1.1\r\n\r\n");
+    CHECK(seen.accept.empty());
+    CHECK(seen.last_event_id.empty());
+}
+
 TEST_CASE("a request is answered and the connection is kept") {
     Rig rig{echo};
     const auto client = rig.ask("POST /a%20b?wait=true HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc");

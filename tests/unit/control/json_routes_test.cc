@@ -84,6 +84,20 @@ struct Fake {
                 respond({.body = "said\n", .content_type = "text/plain"});
                 return std::nullopt;
             },
+            .why = [this](const std::string& id, const std::function<void(const WhyView&)>& tell)
+                -> std::optional<ApiError> {
+                if (id == "nobody")
+                    return ApiError{404, "no_such_process", "there is no 'nobody'", ""};
+                tell({views.at(1), "no such file", {&recent, &earlier}});
+                return std::nullopt;
+            },
+            .events =
+                [this](const EventQuery& query) {
+                    asked.push_back(fmt::format("events {} {} {} {}", query.count,
+                                                query.after ? fmt::to_string(*query.after) : "-",
+                                                query.follows, query.is_sse));
+                    return Response{.body = "{}"};
+                },
         };
     }
 
@@ -91,6 +105,43 @@ struct Fake {
                     .number = 9,
                     .at = WallTime{1'700'000'000s},
                     .reason = "out of \"memory\""};
+    Death recent{.incarnation = 4,
+                 .pid = 70,
+                 .name = "mail-h-70",
+                 .at = WallTime{1'700'000'002s},
+                 .since = {},
+                 .uptime = 1500ms,
+                 .by_signal = true,
+                 .number = 9,
+                 .reason = "signal:KILL",
+                 .oom = Death::Oom::likely,
+                 .oom_evidence = "it killed one",
+                 .peak_memory = 4096,
+                 .cpu = 20ms,
+                 .cause = {},
+                 .next = {},
+                 .last_stdout = {},
+                 .last_stderr = "bye\n",
+                 .cleaned = {}};
+    Death earlier{.incarnation = 3,
+                  .pid = 60,
+                  .name = "mail-h-60",
+                  .at = WallTime{1'700'000'000s},
+                  .since = {},
+                  .uptime = 1s,
+                  .by_signal = false,
+                  .number = 3,
+                  .reason = "exit:3",
+                  .oom = Death::Oom::no,
+                  .oom_evidence = {},
+                  .peak_memory = 0,
+                  .cpu = 0s,
+                  .cause = "crashed",
+                  .next = "BACKOFF",
+                  .pause = 250ms,
+                  .last_stdout = {},
+                  .last_stderr = {},
+                  .cleaned = Death::Cleaned{"removed", {"job-1"}, "", 3ms}};
     std::vector<ProcessView> views{
         {.id = "shap_00",
          .program = "shap",
@@ -352,6 +403,49 @@ TEST_CASE("a shutdown is answered before it begins") {
     CHECK(fake.asked == std::vector<std::string>{"shutdown"});
 }
 
+TEST_CASE("why tells of the state and of the last deaths, with exactly the agreed keys") {
+    Fake fake;
+    const auto told = get(fake, "/v1/processes/mail/why");
+    CHECK(told.status == 200);
+    CHECK(told.body["process"] == get(fake, "/v1/processes/mail").body);
+    CHECK(told.body["trouble"] == "no such file");
+    CHECK(told.body["deaths"] == json::parse(R"([
+        {"at":"2023-11-14T22:13:22.000Z","reason":"signal:KILL","signal":9,"cause":null,"pid":70,
+         "name":"mail-h-70","incarnation":4,"uptime":1.5,"oom":"likely",
+         "oom_evidence":"it killed one","peak_memory":4096,"cpu":0.02,"jobs":null,
+         "last_stdout":null,"last_stderr":"bye\n","cleaned":null,"next":null,"pause":0.0},
+        {"at":"2023-11-14T22:13:20.000Z","reason":"exit:3","code":3,"cause":"crashed","pid":60,
+         "name":"mail-h-60","incarnation":3,"uptime":1.0,"oom":"no","oom_evidence":null,
+         "peak_memory":0,"cpu":0.0,"jobs":["job-1"],"last_stdout":null,"last_stderr":null,
+         "cleaned":{"verdict":"removed","handed_back":["job-1"],"detail":null,"after":0.003},
+         "next":"BACKOFF","pause":0.25}])"));
+    CHECK(get(fake, "/v1/processes/nobody/why").status == 404);
+    CHECK(post(fake, "/v1/processes/mail/why").allow == "GET, HEAD");
+}
+
+TEST_CASE("events are asked for as lines or, as a browser does, as server-sent events") {
+    Fake fake;
+    const auto ask = [&](const std::string& query, const std::string& accept = {},
+                         const std::string& last = {}) {
+        fake.asked.clear();
+        const auto told = answer(fake, {.method = "GET",
+                                        .path = "/v1/events",
+                                        .query = query,
+                                        .body = {},
+                                        .accept = accept,
+                                        .last_event_id = last});
+        return told.status == 200 ? fake.asked.at(0) : std::to_string(told.status);
+    };
+    CHECK(ask("") == "events 100 - false false");
+    CHECK(ask("follow=true&tail=0") == "events 0 - true false");
+    CHECK(ask("after=7", "application/json", "5") == "events 100 7 false false");
+    CHECK(ask("", "text/event-stream", "5") == "events 100 5 true true");
+    CHECK(ask("follow=false", "text/event-stream") == "events 100 - false true");
+    for (const char* wrong : {"follow=maybe", "tail=-1", "tail=x", "after=", "x", "after=1&=", "="})
+        CHECK(ask(wrong) == "400");
+    CHECK(post(fake, "/v1/events").allow == "GET, HEAD");
+}
+
 TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own answer") {
     Fake fake;
     for (const char* path : {"/", "/v1", "/v2/status", "/v1/statuses", "/v1/reloads",
@@ -359,7 +453,7 @@ TEST_CASE("I11: what is not there, not yet there, or asked wrongly has its own a
         CAPTURE(path);
         CHECK(post(fake, path).status == 404);
     }
-    for (const char* path : {"/v1/processes/a/why", "/v1/events", "/metrics", "/RPC2"}) {
+    for (const char* path : {"/RPC2", "/logtail/a"}) {
         CAPTURE(path);
         const auto told = post(fake, path);
         CHECK(told.status == 501);
