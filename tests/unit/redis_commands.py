@@ -21,7 +21,7 @@ for source in sorted([*supervisor.rglob("*.lua"), *supervisor.rglob("*.cc")]):
     found = re.findall(r"redis\.p?call\(['\"]([A-Za-z]+)['\"](?:, *['\"]([A-Z]+)['\"])?", text)
     if source.parent.name in {"redis", "registry", "daemon", "client", "health"}:
         found += re.findall(r'(?:command|ask|say|send)\(\s*\{"([A-Z]+)"(?:, "([A-Z]+)")?', text)
-        found += re.findall(r'(?:argv|words|return)\s*\{"([A-Z]+)"()', text)
+        found += re.findall(r'(?:argv|words|return)\s*\{"([A-Z]+)"(?:, "([A-Z]+)")?', text)
     for command, second in found:
         name = command.lower()
         if f"{name}|{second.lower()}" in allowed:
