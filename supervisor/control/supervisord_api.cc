@@ -33,7 +33,15 @@ constexpr int spawn_error = 50;
 constexpr int already_started = 60;
 constexpr int not_running = 70;
 constexpr int success = 80;
+constexpr int already_added = 90;
+constexpr int still_running = 91;
+constexpr int cant_reread = 92;
 }  // namespace fault
+
+// A program without a [group] is a group of its own name.
+std::string_view group_of(const ProcessView& process) {
+    return process.group.empty() ? process.program : process.group;
+}
 
 Fault make_fault(int code, std::string_view name, std::string_view detail = {}) {
     return {code, detail.empty() ? std::string(name) : fmt::format("{}: {}", name, detail)};
@@ -130,7 +138,7 @@ Struct process_info(const ProcessView& process) {
         status = process.last_exit->by_signal ? -1 : process.last_exit->number;
     const std::string spawn_error = spawn_text(process);
     return Struct{{"name", process.id},
-                  {"group", process.program},
+                  {"group", group_of(process)},
                   {"start", start},
                   {"stop", stop},
                   {"now", now},
@@ -168,7 +176,7 @@ std::vector<Known> all_known(const Backend& backend) {
     std::vector<Known> known;
     backend.each_process([&](const ProcessView& process) {
         known.push_back(
-            {std::string(process.id), std::string(process.program), &state_of(process.state)});
+            {std::string(process.id), std::string(group_of(process)), &state_of(process.state)});
     });
     return known;
 }
@@ -177,8 +185,8 @@ std::optional<Known> find(const Backend& backend, const std::string& name) {
     const NameSpec spec = name_spec(name);
     std::optional<Known> found;
     backend.each_process([&](const ProcessView& process) {
-        if (process.program == spec.group && process.id == spec.process)
-            found = Known{std::string(process.id), std::string(process.program),
+        if (group_of(process) == spec.group && process.id == spec.process)
+            found = Known{std::string(process.id), std::string(group_of(process)),
                           &state_of(process.state)};
     });
     return found;
@@ -186,7 +194,8 @@ std::optional<Known> find(const Backend& backend, const std::string& name) {
 
 bool is_group(const Backend& backend, const std::string& group) {
     bool is = false;
-    backend.each_process([&](const ProcessView& process) { is = is || process.program == group; });
+    backend.each_process(
+        [&](const ProcessView& process) { is = is || group_of(process) == group; });
     return is;
 }
 
@@ -394,6 +403,34 @@ SupervisordApi::Many SupervisordApi::signalling(const xmlrpc::Value& signal) {
             }};
 }
 
+// ── the file ───────────────────────────────────────────────────────────────────────────────────
+
+// Doubly nested, as there.
+void SupervisordApi::reload_config(const Answer& answer) {
+    backend_.reread([answer](const std::variant<ComparedGroups, ApiError>& compared) {
+        if (const auto* error = std::get_if<ApiError>(&compared))
+            return answer.failed(make_fault(fault::cant_reread, "CANT_REREAD", error->message));
+        const auto list = [](const std::vector<std::string>& names) {
+            return Value(Array(names.begin(), names.end()));
+        };
+        const auto& groups = std::get<ComparedGroups>(compared);
+        answer.done(
+            Array{Value(Array{list(groups.added), list(groups.changed), list(groups.removed)})});
+    });
+}
+
+void SupervisordApi::change_group(
+    const std::function<std::optional<ApiError>(const std::string&)>& change,
+    const std::string& group,
+    const Fault& conflict,
+    const Answer& answer) {
+    const auto refused = change(group);
+    if (!refused) return answer.done(true);
+    if (refused->status == 404) return answer.failed(bad_name(group));
+    if (refused->status == 409) return answer.failed(conflict);
+    answer.failed(make_fault(fault::failed, "FAILED", refused->message));
+}
+
 // ── system.multicall ───────────────────────────────────────────────────────────────────────────
 
 struct SupervisordApi::Multicall {
@@ -487,12 +524,29 @@ const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
                  a.done(true);
                  api.more_.restart();
              }},
+            {"supervisor.reloadConfig", "", "array",
+             "Reads the file: which groups it adds, changes and removes. Applies nothing.",
+             [](Api& api, const Params&, const Answer& a) { api.reload_config(a); }},
+            {"supervisor.addProcessGroup", "s", "boolean string",
+             "Activates a group of the file that was read last.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.change_group(api.backend_.add_group, text_at(p, 0),
+                                  make_fault(fault::already_added, "ALREADY_ADDED", text_at(p, 0)),
+                                  a);
+             }},
+            {"supervisor.removeProcessGroup", "s", "boolean string",
+             "Takes away a group that is stopped.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.change_group(api.backend_.remove_group, text_at(p, 0),
+                                  make_fault(fault::still_running, "STILL_RUNNING", text_at(p, 0)),
+                                  a);
+             }},
             {"supervisor.getProcessInfo", "s", "struct string", "What one process is doing.",
              [](Api& api, const Params& p, const Answer& a) {
                  const NameSpec spec = name_spec(text_at(p, 0));
                  std::optional<Struct> info;
                  api.backend_.each_process([&](const ProcessView& process) {
-                     if (process.program == spec.group && process.id == spec.process)
+                     if (group_of(process) == spec.group && process.id == spec.process)
                          info = process_info(process);
                  });
                  if (!info) return a.failed(bad_name(text_at(p, 0)));
@@ -502,7 +556,7 @@ const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
              [](Api& api, const Params&, const Answer& a) {
                  std::vector<std::pair<std::pair<std::string, std::string>, Struct>> sorted;
                  api.backend_.each_process([&](const ProcessView& process) {
-                     sorted.emplace_back(std::pair(process.program, process.id),
+                     sorted.emplace_back(std::pair(group_of(process), process.id),
                                          process_info(process));
                  });
                  std::stable_sort(

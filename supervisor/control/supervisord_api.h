@@ -68,6 +68,12 @@ private:
     void stop_one(const std::string& name, bool wait, const Answer& answer);
     void signal_one(const std::string& name, const xmlrpc::Value& signal, const Answer& answer);
 
+    void reload_config(const Answer& answer);
+    void change_group(const std::function<std::optional<ApiError>(const std::string&)>& change,
+                      const std::string& group,
+                      const Fault& conflict,
+                      const Answer& answer);
+
     // Of many processes, those that the call applies to; answered in the order in which they end.
     struct Many {
         bool (*applies)(const SupervisordState& state);

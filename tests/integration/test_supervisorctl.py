@@ -100,6 +100,16 @@ def same_for_both(text):
     return sorted(text.splitlines())  # several that end at once come in either order
 
 
+def compare(theirs_at, ours_at, commands):
+    sockets = (theirs_at, ours_at)
+    for command in commands:
+        with concurrent.futures.ThreadPoolExecutor() as both:
+            theirs, ours = both.map(ask, sockets, (command, command))
+        assert ours[0] == theirs[0], (command, ours, theirs)
+        assert same_for_both(ours[1]) == same_for_both(theirs[1]), command
+        assert bool(ours[2]) == bool(theirs[2]), (command, ours, theirs)
+
+
 @pytest.fixture(scope="module")
 def supervisord(tmp_path_factory):
     if not HOME:
@@ -113,13 +123,29 @@ def test_daily_commands_give_the_same_text_and_exit_code(supervisord, muster):
     instance = muster(MUSTER)
     eventually(15, lambda: "RUNNING" in ask(supervisord.socket, "status one")[1])
     eventually(15, lambda: "RUNNING" in ask(instance.control, "status one")[1])
-    sockets = (supervisord.socket, instance.control)
-    for command in COMMANDS:
-        with concurrent.futures.ThreadPoolExecutor() as both:
-            theirs, ours = both.map(ask, sockets, (command, command))
-        assert ours[0] == theirs[0], (command, ours, theirs)
-        assert same_for_both(ours[1]) == same_for_both(theirs[1]), command
-        assert bool(ours[2]) == bool(theirs[2]), (command, ours, theirs)
+    compare(supervisord.socket, instance.control, COMMANDS)
+
+
+CHANGES = ["reread", "add new", "add nosuch", "remove many", "update", "status", "reread",
+           "stop one", "remove one", "status", "add one", "remove one"]
+
+
+def test_changes_of_the_file_give_the_same_text_and_exit_code(supervisord, muster):
+    instance = muster(MUSTER)
+    eventually(15, lambda: "RUNNING" in ask(instance.control, "status one")[1])
+    ask(supervisord.socket, "start one many:*")
+    ask(instance.control, "start many:*")
+    theirs = supervisord.socket.parent / "s.conf"
+    cut = SUPERVISORD.index("[program:gone]"), SUPERVISORD.index("[program:folder]")
+    theirs.write_text(SUPERVISORD[:cut[0]] + SUPERVISORD[cut[1]:].replace("exit 3", "exit 4")
+                      + "[program:new]\ncommand=sleep 1000\nstartsecs=0\n")
+    cut = MUSTER.index("[program.gone]"), MUSTER.index("[program.folder]")
+    instance.file.write_text((MUSTER[:cut[0]] + MUSTER[cut[1]:]).replace("exit 3", "exit 4")
+                             + '[program.new]\ncommand = "sleep 1000"\nready = { after = "0s" }\n')
+    compare(supervisord.socket, instance.control, CHANGES)
+    instance.file.write_text("[program.x]\n")
+    ours = ask(instance.control, "reread")
+    assert ours[0] == 1 and ours[1].startswith("ERROR: CANT_REREAD: "), ours
 
 
 def test_pid_and_shutdown(supervisord, muster):
