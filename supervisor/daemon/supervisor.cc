@@ -25,6 +25,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration second_signal_hastens_after = 1s;  // spec, Signals to `muster run`
 constexpr Duration quit_patience = 1s;
+constexpr Duration startup_lasts = 500ms;
 constexpr Duration debt_patience = 3s;  // of the shutdown, for deaths that are still to be told
 constexpr Duration survivors_patience = 2s;  // beyond the stop steps of what an earlier life left
 constexpr Duration output_patience = 1s;     // for a reader of our stdout
@@ -144,6 +145,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                           hasten();
                       }),
       gate_timer_(loop_, [this] { gate_is_late(); }),
+      startup_timer_(loop_, [] { child::let_go_of_startup(); }),
       end_timer_(loop_,
                  [this] {
                      server_.reset();
@@ -292,7 +294,8 @@ int Supervisor::run() {
     }
     fleet_.start_all(moment(), actions_);
     drain();
-    child::let_go_of_startup();
+    // Once: the first turns (log lines, answers of Redis) are start-up as well.
+    startup_timer_.arm(loop_.now() + startup_lasts);
     loop_.run();
     return status_;
 }

@@ -210,6 +210,7 @@ private:
     loop::Timer deadline_timer_;
     loop::Timer shutdown_timer_;
     loop::Timer gate_timer_;
+    loop::Timer startup_timer_;
     loop::Timer end_timer_;
     loop::Signals signals_;
     loop::Lifeline lifeline_;
