@@ -45,9 +45,9 @@ std::optional<Taken> take_status(pid_t pid) {
 
 bool add(int epoll, int pidfd, pid_t pid) {
     epoll_event event{};
-    // Told once: it stays in the set until its owner closes it. To take it out at each death would
-    // be one more call, and the kernel's notice of a tracer that lets go of it is one more edge.
-    event.events = EPOLLIN | EPOLLET;
+    // Level-triggered: a pidfd can say "dead" a moment before waitid does, and an edge would be
+    // lost.
+    event.events = EPOLLIN;
     event.data.u64 = static_cast<std::uint64_t>(pid);
     return pidfd >= 0 && ::epoll_ctl(epoll, EPOLL_CTL_ADD, pidfd, &event) == 0;
 }
@@ -123,7 +123,10 @@ bool Reaper::collect_one(pid_t pid) {
     const auto taken = take_status(pid);
     if (!taken) return false;
     if (child != children_.end()) {
-        if (child->second.pidfd < 0) --without_pidfd_;
+        if (child->second.pidfd < 0)
+            --without_pidfd_;
+        else
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, child->second.pidfd, nullptr);
         dead_children_.push_back({child->second.token, {pid, taken->status, taken->usage}});
         children_.erase(child);
     } else {
