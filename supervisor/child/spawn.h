@@ -71,7 +71,8 @@ private:
     static constexpr std::size_t stack_size = 65536;
 
     Spawner() = default;
-    [[nodiscard]] std::optional<int> connect(const OutputTarget& target, const UniqueFd& slot) const;
+    [[nodiscard]] std::optional<int> connect(const OutputTarget& target,
+                                             const UniqueFd& slot) const;
     void disconnect(const OutputTarget& target, const UniqueFd& slot) const;
 
     std::optional<FileLimit> child_files_;

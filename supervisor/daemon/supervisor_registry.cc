@@ -56,8 +56,8 @@ std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
             },
             .read_instances =
                 [this](registry::InstancesRead done) {
-                    registry::read_instances(registrar_->client(),
-                                             settings_.config.redis->prefix, std::move(done));
+                    registry::read_instances(registrar_->client(), settings_.config.redis->prefix,
+                                             std::move(done));
                 }});
 }
 

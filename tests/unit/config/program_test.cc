@@ -351,9 +351,9 @@ TEST_CASE("a value that is none is refused at its place") {
 }
 
 TEST_CASE("what does not act in this version is refused, never ignored") {
-    for (const char* line : {"singleton = false", "health = { tcp = \"x:1\" }",
-                             "autoscale = { min = 1 }", "registry = \"arq\"",
-                             "registry = \"huey\"", "registry = \"bee-queue\""}) {
+    for (const char* line :
+         {"singleton = false", "health = { tcp = \"x:1\" }", "autoscale = { min = 1 }",
+          "registry = \"arq\"", "registry = \"huey\"", "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }

@@ -15,7 +15,7 @@ TEST_CASE("a turn that works for long is seen, and waiting is no work") {
     TurnTimes times{loop};
     Timer last{loop, [&] { loop.stop(); }};
     Timer first{loop, [&] {
-                    std::this_thread::sleep_for(60ms);
+                    std::this_thread::sleep_for(60ms);  // the long work itself
                     last.arm(loop.now() + 150ms);
                 }};
     first.arm(loop.now() + 5ms);
