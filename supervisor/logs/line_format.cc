@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "base/text.h"
+
 namespace muster::logs {
 
 namespace {
@@ -27,33 +29,6 @@ bool are_plain(const char* at) {
 
 bool is_plain(unsigned char c) {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-bool is_between(unsigned char c, unsigned least, unsigned most) {
-    return c >= least && c <= most;
-}
-
-// How many bytes the UTF-8 character at the start takes, 0 where there is none (RFC 3629, 4).
-std::size_t character_size(std::string_view text) {
-    const auto byte = [&](std::size_t at) {
-        return at < text.size() ? static_cast<unsigned char>(text[at])
-                                : static_cast<unsigned char>(0);
-    };
-    const auto follows = [&](std::size_t at) { return is_between(byte(at), 0x80, 0xbf); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return 1;
-    if (is_between(first, 0xc2, 0xdf)) return follows(1) ? 2 : 0;
-    if (is_between(first, 0xe0, 0xef)) {
-        const unsigned least = first == 0xe0 ? 0xa0 : 0x80;
-        const unsigned most = first == 0xed ? 0x9f : 0xbf;  // no surrogates
-        return is_between(byte(1), least, most) && follows(2) ? 3 : 0;
-    }
-    if (is_between(first, 0xf0, 0xf4)) {
-        const unsigned least = first == 0xf0 ? 0x90 : 0x80;
-        const unsigned most = first == 0xf4 ? 0x8f : 0xbf;
-        return is_between(byte(1), least, most) && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
 }
 
 void append_code(std::string& out, unsigned code) {
@@ -107,7 +82,7 @@ void append_json(std::string& out, std::string_view text) {
             copied = ++at;
             continue;
         }
-        const std::size_t size = character_size(text.substr(at, 4));
+        const std::size_t size = utf8_length(text.substr(at, 4));
         if (size == 0) {
             copy();
             out += "\xEF\xBF\xBD";
