@@ -443,7 +443,8 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
     registrar_->spawned(roll_entry(id, who));
     if (!core::traits(program.registry).can_be_seen) return;
     registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at,
-                      may_choose_own_name(program), program.registry, executor_.custom_entry(id)});
+                      may_choose_own_name(program), program.registry, executor_.custom_entry(id),
+                      !fleet_.machine(id).policy().claims_name});
 }
 
 void Supervisor::registered(const registry::Sought& sought,
@@ -513,6 +514,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .kind = program.registry,
                               .custom = executor_.custom_entry(id)};
     release.death = fmt::format("{}/{}/{}", instance_, parts.id, who.value());
+    release.is_name_unique = !fleet_.machine(id).policy().claims_name;
     if (parts.last_exit) release.reason = parts.last_exit->reason;
     // Nobody's job is to blame where it was stopped, or ended as it should.
     const core::ProcessMachine& machine = fleet_.machine(id);

@@ -70,6 +70,8 @@ struct Sought {
     bool may_choose_own_name;  // the command does not carry {name}: look by host and pid too
     RegistryKind kind = RegistryKind::rq;
     std::optional<CustomEntry> custom = std::nullopt;  // just with RegistryKind::custom
+    // Nobody else ever bears it, so its bearer's birth tells nothing: its clock may be wrong.
+    bool is_name_unique = false;
 };
 
 // Whence it is known that a worker is dead: the table is in roll.h.
@@ -106,6 +108,7 @@ struct Release {
     Poison poison = {.deaths = 0};      // 0: this death is no job's fault
     std::string death = {};             // what this death is called, over all instances
     std::string reason = {};            // how it died, for people: "killed by signal 9 (KILL)"
+    bool is_name_unique = false;        // Sought
 };
 
 struct Released {

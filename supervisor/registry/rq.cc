@@ -151,7 +151,8 @@ void Rq::work(std::vector<std::string> names, WorkDone done) {
 
 bool Rq::is_theirs(const Registration& found, const Sought& sought) const {
     if (found.hostname != options_.hostname) return false;
-    if (found.birth < earliest_birth(sought.spawned_at)) return false;
+    const bool is_by_name = sought.is_name_unique && found.name == sought.name;
+    if (!is_by_name && found.birth < earliest_birth(sought.spawned_at)) return false;
     pid_t pid = 0;
     const auto* end = found.pid.data() + found.pid.size();
     const auto [rest, code] = std::from_chars(found.pid.data(), end, pid);
@@ -291,7 +292,7 @@ void Rq::release_known(const Release& release, ReleaseDone done) {
         known.pid,
         known.hostname,
         known.birth,
-        is_known ? std::string{} : earliest_birth(release.spawned_at),
+        is_known || release.is_name_unique ? std::string{} : earliest_birth(release.spawned_at),
         is_reaped ? claim_value(options_.owner, release.process) : estate.instance + "/",
         way_text(release.jobs),
         known.version,

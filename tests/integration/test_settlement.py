@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
-import subprocess
 import time
 
 import pytest
 
 from support import processes
+from support.cuttable import Cuttable
 from support.eventually import always, eventually
 
 needs_namespaces = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root here")
@@ -207,33 +208,75 @@ def test_a_host_that_vanished_is_settled_by_a_sibling_after_two_looks(
 @needs_namespaces
 def test_I4_live_workers_of_an_instance_that_is_not_heard_of_survive_its_settlement(
         real_rq, redis_server, muster):
-    """Its supervisor stands still for long; its workers live, and one of them has even lost its key."""
-    config = real_rq.program("processes = 2").replace("[redis]\n", '[redis]\nlease = "1s"\n')
-    one = muster(config, before=elsewhere("host-one"))
-    workers = one.running(seconds=30)
-    for worker in workers:
-        eventually(5, lambda: redis_server.worker(worker["name"]).get("state") == "idle")
-    [silent] = instances(redis_server)
-    two = muster(config.replace("processes = 2", "processes = 1"), before=elsewhere("host-two"))
-    two.running(seconds=30)
-    os.kill(one.pid, signal.SIGSTOP)
-    stopped, cut_off = one.host_pid_of(workers[0]), workers[1]
-    os.kill(stopped, signal.SIGSTOP)  # for longer than its key's TTL
+    """Its supervisor stands still for long. Of its workers one is idle, one works, one is stopped for longer than its
+    key lives, one is cut off from Redis and comes back, one has its clock an hour late; and one is dead."""
     client = redis_server.client
-    client.delete(f"rq:worker:{workers[0]['name']}")
+    proxy = Cuttable(redis_server.port)
+    kinds = {"idle": ("jobs", []), "busy": ("work", []), "stopped": ("jobs", []), "cut": ("jobs", []),
+             "dead": ("jobs", [])}
+    if faketime := shutil.which("faketime"):
+        kinds["late"] = ("jobs", [faketime, "-f", "-1h"])
+    config = f'[redis]\nurl = "{redis_server.url}"\nlease = "1s"\nsweep = "1h"\n'
+    for kind, (queue, before) in kinds.items():
+        command = json.loads(real_rq.command(queue))
+        if kind == "cut":
+            command[command.index(redis_server.url)] = f"redis://127.0.0.1:{proxy.port}/0"
+        config += f'[program.{kind}]\ncommand = {json.dumps([*before, *command])}\nregistry = "rq"\n'
+    one = muster(config, before=elsewhere("host-one"))
+    one.running(seconds=40)
+    workers = {kind: one.one(kind) for kind in kinds}
+    names = {kind: worker["name"] for kind, worker in workers.items()}
+    pids = {kind: one.host_pid_of(worker) for kind, worker in workers.items()}
+    for name in names.values():
+        eventually(5, lambda: redis_server.worker(name).get("state") == "idle")
+    if faketime:
+        births = [redis_server.worker(names[kind])["birth"][:13] for kind in ("idle", "late")]
+        assert births[0] != births[1], births
+    job = real_rq.enqueue(queue="work", retries=1)
+    eventually(15, lambda: job.runs)
+    [silent] = instances(redis_server)
+    two = muster(real_rq.program().replace("[redis]\n", '[redis]\nlease = "1s"\nsweep = "1h"\n'),
+                 before=elsewhere("host-two"))
+    heir = two.running("shap", seconds=30)
+    before = {kind: redis_server.worker(name) for kind, name in names.items()}
+
+    os.kill(one.pid, signal.SIGSTOP)
+    os.kill(pids["stopped"], signal.SIGSTOP)
+    processes.kill(pids["dead"])
+    client.delete(*(f"rq:worker:{names[kind]}" for kind in ("stopped", "dead")))
+    proxy.cut()
+    eventually(5, lambda: not client.pubsub_numsub(f"rq:pubsub:{names['cut']}")[0][1])
     client.set("muster:since", 1)
+    age(redis_server, silent)
+    eventually(15, lambda: client.hexists("muster:looks:rq", f"rq:worker:{names['dead']}"), "a first look")
     for _ in range(3):
         age(redis_server, silent)
-        eventually(10, lambda: client.exists(f"muster:settling:{silent}"), "a look at it")
-    assert not two.log_lines(" settled ")
-    assert client.exists(f"rq:worker:{cut_off['name']}")
-    for worker in workers:
-        assert client.sismember("rq:workers", f"rq:worker:{worker['name']}")
-        assert client.sismember("rq:workers:jobs", f"rq:worker:{worker['name']}")
-    assert set(roll(redis_server, silent)) == {worker["name"] for worker in workers}
-    os.kill(stopped, signal.SIGCONT)
+        eventually(15, lambda: client.exists(f"muster:settling:{silent}"), "a look at it")
+        eventually(15, lambda: two.log_lines(" settled ", names["dead"]), "the dead one's settlement")
+    assert redis_server.traces_of(names["dead"]) == []
+    assert len(two.log_lines(" settled ")) == 1
+    living = {kind: name for kind, name in names.items() if kind != "dead"}
+    assert redis_server.workers() == {*living.values(), heir["name"]}
+    for kind, name in living.items():
+        assert client.sismember(f"rq:workers:{kinds[kind][0]}", f"rq:worker:{name}"), kind
+        assert processes.is_alive(pids[kind]), kind
+        if kind != "stopped":
+            after = redis_server.worker(name)
+            assert (after["pid"], after["birth"]) == (before[kind]["pid"], before[kind]["birth"]), kind
+    assert set(roll(redis_server, silent)) == set(living.values())
+    assert job.runs and job.starts == 1 and job.status == "started"
+
+    proxy.mend()
+    os.kill(pids["stopped"], signal.SIGCONT)
     os.kill(one.pid, signal.SIGCONT)
     eventually(10, lambda: client.zscore("muster:instances", silent) > time.time() * 1000)
+    job.let_finish()
+    eventually(10, lambda: job.status == "finished")
+    assert (job.starts, job.ends) == (1, 1)
+    eventually(20, lambda: client.pubsub_numsub(f"rq:pubsub:{names['cut']}")[0][1] == 1, "the cut one back")
+    for kind in living:
+        assert one.one(kind)["incarnation"] == workers[kind]["incarnation"], kind
+    proxy.close()
 
 
 @needs_namespaces

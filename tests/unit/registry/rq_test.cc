@@ -153,6 +153,11 @@ TEST_CASE("another's registration, or an earlier life's, is not taken for ours")
     auto later = sought("w");
     later.spawned_at = spawn_time + 5s;
     CHECK_FALSE(rig.look({later})[0]);
+    later.is_name_unique = true;  // then its clock is wrong, and it is ours all the same
+    later.spawned_at = spawn_time + 1h;
+    CHECK(rig.look({later})[0]);
+    later.pid = Pid{43};
+    CHECK_FALSE(rig.look({later})[0]);
     rig.server.ask({"HSET", "rq:worker:w", "hostname", "elsewhere"});
     CHECK_FALSE(rig.look({sought("w")})[0]);
     rig.registers("w");
@@ -286,6 +291,11 @@ TEST_CASE("a birth that was never learnt must not be before the spawn") {
     CHECK(done.verdict == Verdict::removed);
     CHECK(done.handed_back == Strings{"job"});
     CHECK_FALSE(rig.is_registered("w"));
+    rig.registers("w");
+    death = Rig::death();
+    death.spawned_at = spawn_time + 1h;
+    death.is_name_unique = true;  // nobody else ever had this name
+    CHECK(rig.release(death).verdict == Verdict::removed);
 }
 
 TEST_CASE("a worker that died before it was seen is found under its own name") {
