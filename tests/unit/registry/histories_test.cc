@@ -1,6 +1,6 @@
 // Random histories of several instances against a real Redis: they spawn, crash, fall silent and
-// come back; their workers work, die, outlive them or lose their keys; whoever may settles. After
-// each step I4, I5 and I6 must hold.
+// come back; their workers work, die, outlive them or lose their keys, and all want one fixed name;
+// whoever may settles. After each step I4 to I7 must hold.
 
 #include <doctest/doctest.h>
 
@@ -10,6 +10,7 @@
 #include <random>
 
 #include "../redis/rig.h"
+#include "registry/claims.h"
 #include "registry/roll.h"
 #include "registry/rq.h"
 #include "registry/settlement.h"
@@ -43,6 +44,10 @@ private:
     UniqueFd socket_;
 };
 
+// A name without randomness, which all would have: its claim says who may.
+const std::string fixed_name = "solo";
+constexpr ProcessId fixed_process{0};
+
 struct Worker {
     std::string name;
     pid_t pid;
@@ -52,6 +57,7 @@ struct Worker {
     bool is_alive = true;
     bool has_key = true;
     bool is_released = false;  // by its own instance
+    bool is_known = false;     // its registration is in the roll
     std::string job;
     std::unique_ptr<Subscription> subscription;
 };
@@ -65,12 +71,14 @@ struct Life {
                  }),
           rq(client,
              {.hostname = facts.host, .owner = facts.id, .prefix = "muster", .is_of_family = {}}),
+          claims(loop, client, {"muster", facts.id}),
           roll(loop, client, "muster", std::move(facts), {}),
           settlement(loop, client, "muster", roll.me(), std::move(tools)) {
         client.start();
     }
     redis::Client client;
     Rq rq;
+    Claims claims;
     Roll roll;
     Settlement settlement;
     bool is_silent = false;
@@ -84,7 +92,7 @@ public:
     }
 
     void step() {
-        switch (pick(10)) {
+        switch (pick(11)) {
             case 0:
             case 1:
                 return spawn();
@@ -104,13 +112,17 @@ public:
                 return settle();
             case 9:
                 return begin_life();
+            case 10:
+                return spawn_under_fixed_name();
         }
     }
 
     void check() {
-        for (const auto& [name, worker] : workers_) {
+        for (const auto& [label, worker] : workers_) {
+            const std::string& name = worker.name;
             CAPTURE(name);
-            if (worker.is_alive) {  // I4
+            if (worker.is_alive) {             // I4
+                CHECK(bearers_of(name) == 1);  // I7
                 const std::string key = "rq:worker:" + name;
                 if (worker.has_key) {
                     CHECK(server.text({"HGET", key, "birth"}) == worker.birth);
@@ -120,7 +132,7 @@ public:
                 CHECK(server.number({"SISMEMBER", "rq:workers:jobs", key}) == 1);
                 if (!worker.job.empty())  // I6: nothing that may still run is handed back
                     CHECK(server.text({"ZSCORE", "rq:wip:jobs", worker.job}) != "1");
-            } else if (worker.is_released) {  // I5
+            } else if (worker.is_released && is_last_bearer(label)) {  // I5
                 CHECK_FALSE(is_registered(name));
             }
         }
@@ -134,25 +146,26 @@ public:
     void end() {
         if (lives_.empty() || !std::ranges::any_of(lives_, can_settle)) begin_life();
         for (int i = 0; i < 4; ++i) {
-            for (auto& [name, worker] : workers_) {
-                if (worker.is_alive || !worker.has_key) continue;
-                server.ask({"DEL", "rq:worker:" + name});
-                worker.has_key = false;
+            for (auto& [label, worker] : workers_) {
+                if (!worker.is_alive && worker.has_key) expire_key(worker);
             }
             pass_time();
             settle();
             check();
         }
-        for (const auto& [name, worker] : workers_) {
+        for (const auto& [label, worker] : workers_) {
+            const std::string& name = worker.name;
             CAPTURE(name);
             const bool is_heard_of = lives_[worker.life] && !lives_[worker.life]->is_silent;
             if (worker.is_alive || is_heard_of) continue;
-            CHECK_FALSE(is_registered(name));
+            if (is_last_bearer(label)) CHECK_FALSE(is_registered(name));
             if (!worker.job.empty()) CHECK(handed_back_[worker.job] == 1);
         }
     }
 
     int settlements = 0;
+    int claims_had = 0;
+    int claims_refused = 0;
 
 private:
     std::size_t pick(std::size_t below) {
@@ -169,10 +182,27 @@ private:
     }
     Worker* some_worker(const std::function<bool(const Worker&)>& fits) {
         std::vector<Worker*> all;
-        for (auto& [name, worker] : workers_) {
+        for (auto& [label, worker] : workers_) {
             if (fits(worker)) all.push_back(&worker);
         }
         return all.empty() ? nullptr : all[pick(all.size())];
+    }
+    std::ptrdiff_t bearers_of(const std::string& name) const {
+        return std::ranges::count_if(workers_, [&](const auto& one) {
+            return one.second.is_alive && one.second.name == name;
+        });
+    }
+    bool is_last_bearer(int label) const {
+        return std::ranges::none_of(workers_, [&](const auto& one) {
+            return one.first > label && one.second.name == workers_.at(label).name;
+        });
+    }
+    // By its TTL: whoever has the name since keeps his own.
+    void expire_key(Worker& worker) {
+        const std::string key = "rq:worker:" + worker.name;
+        if (server.text({"HGET", key, "pid"}) == std::to_string(worker.pid))
+            server.ask({"DEL", key});
+        worker.has_key = false;
     }
     std::size_t index_of(const Life* life) const {
         return static_cast<std::size_t>(
@@ -232,11 +262,12 @@ private:
             is_done = true;
         });
         REQUIRE(run_until(loop, [&] { return is_done; }));
-        for (auto& [name, worker] :
+        for (auto& [label, worker] :
              workers_) {  // what was proved is settled before the first worker
             const bool was_here = places_[worker.life] == place && !lives_[worker.life];
-            if (was_here && witness("life-" + std::to_string(worker.life)).is_dead)
-                CHECK_FALSE(is_registered(name));
+            if (was_here && is_last_bearer(label) &&
+                witness("life-" + std::to_string(worker.life)).is_dead)
+                CHECK_FALSE(is_registered(worker.name));
         }
     }
 
@@ -253,10 +284,54 @@ private:
     void spawn() {
         Life* life = some_life();
         if (life == nullptr) return;
+        const std::string name = "w" + std::to_string(++last_number_);
+        CHECK(bearers_of(name) == 0);
+        spawn(*life, name);
+    }
+
+    bool claims(Life& life, bool is_its_holder) {
+        std::optional<bool> has_it;
+        life.claims.claim({.process = fixed_process,
+                           .name = fixed_name,
+                           .holder_key = is_its_holder ? "" : life.rq.holder_key(fixed_name)},
+                          [&](const Result<ClaimOutcome>& outcome) {
+                              REQUIRE(outcome);
+                              has_it = outcome->claimed;
+                          });
+        REQUIRE(run_until(loop, [&] { return has_it.has_value(); }));
+        return *has_it;
+    }
+
+    void spawn_under_fixed_name() {
+        Life* life = some_life();
+        if (life == nullptr || has_fixed_name(index_of(life))) return;
+        if (!claims(*life, false)) {
+            ++claims_refused;
+            return;
+        }
+        ++claims_had;
+        CHECK(bearers_of(fixed_name) == 0);  // I7
+        spawn(*life, fixed_name);
+    }
+    // A process has one life at a time (I1).
+    bool has_fixed_name(std::size_t life) { return holder_in(life) != nullptr; }
+    Worker* holder_in(std::size_t life) {
+        for (auto& [label, worker] : workers_) {
+            if (worker.is_alive && worker.life == life && worker.name == fixed_name) return &worker;
+        }
+        return nullptr;
+    }
+    // Its key has expired: then its supervisor's claim alone holds the name.
+    bool hangs_by_its_claim(std::size_t life) {
+        const Worker* holder = holder_in(life);
+        return holder != nullptr && !holder->has_key;
+    }
+
+    void spawn(Life& life, const std::string& name) {
         const int number = ++last_number_;
-        Worker worker{.name = "w" + std::to_string(number),
+        Worker worker{.name = name,
                       .pid = 100 + number,
-                      .life = index_of(life),
+                      .life = index_of(&life),
                       .incarnation = Incarnation{static_cast<std::uint32_t>(number)},
                       .birth = "2026-05-16T01:24:49.250000Z",
                       .job = {},
@@ -278,7 +353,7 @@ private:
                         .jobs = core::Jobs::hand_back,
                         .poison = {},
                         .value = {}};
-        life->roll.put(entry);
+        life.roll.put(entry);
         wait();
         const std::string key = "rq:worker:" + worker.name;
         server.ask({"HSET", key, "pid", std::to_string(worker.pid), "hostname", "box", "birth",
@@ -288,22 +363,23 @@ private:
         server.ask({"SADD", "rq:workers:jobs", key});
         worker.subscription = std::make_unique<Subscription>(server, worker.name);
         if (pick(10) > 0) {
-            life->roll.registered(worker.name, {.name = worker.name,
-                                                .pid = std::to_string(worker.pid),
-                                                .hostname = "box",
-                                                .birth = worker.birth,
-                                                .queues = {"jobs"},
-                                                .version = "2.3.3"});
-            known_[worker.name] = true;
+            life.roll.registered(worker.name, {.name = worker.name,
+                                               .pid = std::to_string(worker.pid),
+                                               .hostname = "box",
+                                               .birth = worker.birth,
+                                               .queues = {"jobs"},
+                                               .version = "2.3.3"});
+            worker.is_known = true;
         }
         wait();
-        workers_.emplace(worker.name, std::move(worker));
+        workers_.emplace(number, std::move(worker));
     }
 
     void take_job() {
         Worker* worker =
             some_worker([](const Worker& one) { return one.is_alive && one.job.empty(); });
-        if (worker == nullptr || !known_[worker->name]) return;
+        // Whose a job is is known by the name: of a fixed one nobody could tell.
+        if (worker == nullptr || !worker->is_known || worker->name == fixed_name) return;
         const std::string id = "job" + std::to_string(++last_number_);
         worker->job = id + ":0123456789abcdef0123456789abcdef";
         server.ask({"HSET", "rq:job:" + id, "status", "started", "worker_name", worker->name,
@@ -326,7 +402,7 @@ private:
 
     void release(Worker& worker) {
         Life& life = *lives_[worker.life];
-        Release death{.process = ProcessId{1},
+        Release death{.process = worker.name == fixed_name ? fixed_process : ProcessId{1},
                       .incarnation = worker.incarnation,
                       .name = worker.name,
                       .pid = Pid{worker.pid},
@@ -359,19 +435,22 @@ private:
         if (lives_.empty()) return;
         const std::size_t index = pick(lives_.size());
         if (!lives_[index]) return;
+        if (hangs_by_its_claim(index)) end_of(*holder_in(index));
         lives_[index].reset();
-        for (auto& [name, worker] : workers_) {
+        for (auto& [label, worker] : workers_) {
             if (worker.life == index && worker.is_alive && pick(10) < 7) end_of(worker);
         }
     }
 
     void fall_silent_or_return() {
         if (lives_.empty()) return;
-        const auto& life = lives_[pick(lives_.size())];
-        if (!life) return;
+        const std::size_t index = pick(lives_.size());
+        const auto& life = lives_[index];
+        if (!life || hangs_by_its_claim(index)) return;
         life->is_silent = !life->is_silent;
         if (life->is_silent) return life->roll.disconnected();
         life->roll.connected();
+        if (has_fixed_name(index)) CHECK(claims(*life, true));
         wait();
     }
 
@@ -380,7 +459,8 @@ private:
         Worker* worker = some_worker(
             [](const Worker& one) { return one.is_alive && one.has_key && one.subscription; });
         if (worker == nullptr) return;
-        if (pick(2) == 0) {
+        const bool needs_key = worker->name == fixed_name && !can_settle(lives_[worker->life]);
+        if (needs_key || pick(2) == 0) {
             worker->subscription.reset();
             return;
         }
@@ -400,13 +480,13 @@ private:
             const std::string id = "life-" + std::to_string(i);
             if (!can_settle(lives_[i])) server.ask({"ZADD", "muster:instances", "XX", "1", id});
             server.ask({"DEL", "muster:settling:" + id});
+            const std::string claim = claim_key("muster", fixed_name);  // prolonged by nobody
+            if (!can_settle(lives_[i]) && server.text({"GET", claim}).starts_with(id + "/"))
+                server.ask({"DEL", claim});
         }
-        for (auto& [name, worker] : workers_) {
+        for (auto& [label, worker] : workers_) {
             if (worker.is_alive) continue;
-            if (worker.has_key && pick(2) == 0) {
-                server.ask({"DEL", "rq:worker:" + name});
-                worker.has_key = false;
-            }
+            if (worker.has_key && pick(2) == 0) expire_key(worker);
             if (!worker.job.empty() && !worker.has_key)
                 server.ask({"ZADD", "rq:wip:jobs", "XX", "LT", "100", worker.job});
         }
@@ -435,8 +515,7 @@ private:
     std::mt19937 dice_;
     std::vector<std::unique_ptr<Life>> lives_;  // null: crashed
     std::vector<std::string> places_;
-    std::map<std::string, Worker> workers_;
-    std::map<std::string, bool> known_;  // its registration is in the roll
+    std::map<int, Worker> workers_;
     std::map<std::string, int> handed_back_;
     std::vector<std::string> taken_;
     int last_number_ = 0;
@@ -444,8 +523,10 @@ private:
 
 }  // namespace
 
-TEST_CASE("I4 I5 I6 hold in random histories of instances that crash, fall silent and settle") {
+TEST_CASE("I4 I5 I6 I7 hold in random histories of instances that crash, fall silent and settle") {
     int settlements = 0;
+    int had = 0;
+    int refused = 0;
     for (unsigned seed = 1; seed <= 12; ++seed) {
         CAPTURE(seed);
         World world(seed);
@@ -456,6 +537,10 @@ TEST_CASE("I4 I5 I6 hold in random histories of instances that crash, fall silen
         }
         world.end();
         settlements += world.settlements;
+        had += world.claims_had;
+        refused += world.claims_refused;
     }
     CHECK(settlements > 50);  // the histories were worth it
+    CHECK(had > 12);
+    CHECK(refused > 12);
 }
