@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "client/redis_options.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "redis/client.h"
@@ -17,14 +18,6 @@ namespace muster::client {
 namespace {
 
 using namespace std::chrono_literals;
-
-redis::TlsSettings tls_settings(const config::Tls& tls) {
-    using Verify = redis::TlsSettings::Verify;
-    Verify verify = Verify::full;
-    if (tls.verify == config::Tls::Verify::ca) verify = Verify::ca;
-    if (tls.verify == config::Tls::Verify::none) verify = Verify::none;
-    return {tls.ca_file, verify, tls.cert_file, tls.key_file};
-}
 
 // ACL errors speak of a command or of a key, in each version's own words.
 bool is_about_keys(std::string_view text) {
@@ -86,12 +79,8 @@ Printed ConnectCheck::run() {
     }
     printed_.out = fmt::format("Redis {}\n", url->shown);
     key_ = fmt::format("{}:check:{}", config_.redis->prefix, random_text(10));
-    redis::ClientOptions options;
-    options.url = std::move(*url);
-    options.connect_timeout = config_.redis->connect_timeout;
-    options.command_timeout = config_.redis->command_timeout;
+    redis::ClientOptions options = client_options(std::move(*url), *config_.redis);
     options.asks_role = true;
-    options.tls = tls_settings(config_.redis->tls);
     options.progress = [this](const std::string& step) { say(Mark::ok, step); };
     client_ = std::make_unique<redis::Client>(
         loop_, std::move(options), [this](const redis::Client::State& state) { changed(state); });

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "client/offline.h"
+#include "client/redis_options.h"
 #include "client/table.h"
 #include "config/load.h"
 #include "control/registry_routes.h"
@@ -52,30 +53,24 @@ Error no_redis() {
         "muster sweep --redis redis://127.0.0.1:6379/0"};
 }
 
-// The command line counts before the file, and the file before the environment: as with `run`.
+// The command line counts before the file, and the file before the environment: as with `run`. With
+// a URL of its own it needs no file; one that is named all the same says how to speak to it.
 std::variant<Place, Refusal> find_place(const CommandLine& line) {
-    Place place;
-    std::optional<std::string> url;
-    if (!line.sweep.redis.empty()) {
-        url = line.sweep.redis;
-    } else if (const auto path = find_config(line.config_path); path) {
+    config::Redis settings;
+    const bool needs_file = line.sweep.redis.empty() || !line.config_path.empty();
+    if (const auto path = find_config(line.config_path); needs_file && path) {
         const auto loaded = config::load_file(*path, config::process_environment());
         if (const auto* problems = std::get_if<std::vector<config::Problem>>(&loaded))
             return Refusal{exit_usage, Error{config::describe(problems->front())}};
-        if (const auto& redis = std::get<config::Config>(loaded).redis) {
-            url = redis->url;
-            place.prefix = redis->prefix;
-            place.options.connect_timeout = redis->connect_timeout;
-            place.options.command_timeout = redis->command_timeout;
-        }
+        settings = std::get<config::Config>(loaded).redis.value_or(settings);
     }
-    if (!url) url = url_of_environment();
-    if (!url) return Refusal{exit_usage, no_redis()};
-    auto parsed = redis::parse_url(*url);
+    if (!line.sweep.redis.empty()) settings.url = line.sweep.redis;
+    if (settings.url.empty()) settings.url = url_of_environment().value_or("");
+    if (settings.url.empty()) return Refusal{exit_usage, no_redis()};
+    if (!line.sweep.prefix.empty()) settings.prefix = line.sweep.prefix;
+    auto parsed = redis::parse_url(settings.url);
     if (!parsed) return Refusal{exit_usage, parsed.error()};
-    place.options.url = std::move(*parsed);
-    if (!line.sweep.prefix.empty()) place.prefix = line.sweep.prefix;
-    return place;
+    return Place{client_options(std::move(*parsed), settings), settings.prefix};
 }
 
 std::optional<registry::MemberSets> sets_named(const std::string& word) {

@@ -83,7 +83,11 @@ def test_the_master_is_followed_through_a_failover(folder, pair, muster):
     assert worker["ready"], m.log()
     processes.kill(worker["pid"])
     eventually(5, lambda: worker["name"] not in two.workers())
-    assert PASSWORD not in m.log()
+    two.client.sadd("rq:workers", "rq:worker:gone")
+    done = subprocess.run([rig.BINARY, "sweep", "-c", str(m.file)], text=True, check=False,
+                          env=rig.environment("sentinel"), capture_output=True, timeout=20 * PATIENCE)
+    assert done.returncode == 0 and "1 stale" in done.stdout, done
+    assert PASSWORD not in m.log() + done.stdout + done.stderr
 
 
 def check(folder, address):

@@ -1,5 +1,6 @@
 """rediss:// against real redis-servers: what is accepted, what is refused, and what then is said."""
 
+import json
 import subprocess
 
 import pytest
@@ -170,6 +171,12 @@ def test_muster_works_over_TLS(folder, made, muster):
     processes.kill(first["pid"])
     second = m.running("w", but=[first])
     eventually(5, lambda: server.workers() == {second["name"]})
+    server.client.sadd("rq:workers", "rq:worker:gone")
+    alone = ["sweep", "-c", str(m.file), "--json"]  # without a supervisor, by the same file
+    for more in ([], ["--redis", f"rediss://localhost:{server.tls_port}/0"]):
+        done = subprocess.run([rig.BINARY, *alone, *more], text=True, env=environment(),
+                              capture_output=True, check=False, timeout=20 * PATIENCE)
+        assert done.returncode == 0 and json.loads(done.stdout)["stale"] == 1, done
     assert "redis-away" not in m.log() and "redis-not-verified" not in m.log()
 
 
