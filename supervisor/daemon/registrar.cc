@@ -107,7 +107,7 @@ Registrar::Registrar(loop::Loop& loop,
       earlier_lives_(loop, log, roll_.me(), std::move(options.steps_of)),
       vetoes_(client_, registry::member_sets(registry::RegistryKind::rq)->signs),
       settlement_(loop, client_, options_.prefix, roll_.me(), settlement_tools()),
-      attendance_(loop, attendance_tools()),
+      attendance_(loop, settings.own_check, attendance_tools()),
       keep_timer_(loop, [this] { keep_all(); }),
       look_pause_(first_look),
       look_timer_(loop, [this] { look(); }) {}

@@ -18,6 +18,12 @@ bool is_idle(const std::string& status) {
 
 }  // namespace
 
+// A missing_after that nobody shortened does not ask for more commands than the file allows.
+Duration looked_at_each(Duration interval, const AttendanceRule& rule) {
+    if (rule.missing_after >= AttendanceRule{}.missing_after) return interval;
+    return std::clamp(rule.missing_after, soonest_check, interval);
+}
+
 std::string judge(Attending& worker, const Presence& seen, TimePoint now) {
     if (seen.state == Presence::State::ended) return {};
     if (seen.state != Presence::State::foreign) {
@@ -51,8 +57,11 @@ std::string judge(Attending& worker, const Presence& seen, TimePoint now) {
     return {};
 }
 
-Attendance::Attendance(loop::Loop& loop, AttendanceTools tools)
-    : loop_(loop), tools_(std::move(tools)), timer_(loop, [this] { check(); }) {}
+Attendance::Attendance(loop::Loop& loop, Duration interval, AttendanceTools tools)
+    : loop_(loop),
+      interval_(interval),
+      tools_(std::move(tools)),
+      timer_(loop, [this] { check(); }) {}
 
 void Attendance::add(ProcessId process,
                      Incarnation incarnation,
@@ -97,10 +106,10 @@ void Attendance::disconnected() {
 
 void Attendance::arm() {
     if (!is_connected_ || workers_.empty()) return;
-    Duration next = rarest_check;
+    Duration next = interval_;
     for (const auto& [process, worker] : workers_)
-        next = std::min(next, worker.attending.rule.missing_after);
-    timer_.arm(loop_.now() + std::max(next, soonest_check));
+        next = std::min(next, looked_at_each(interval_, worker.attending.rule));
+    timer_.arm(loop_.now() + next);
 }
 
 void Attendance::check() {

@@ -1,5 +1,6 @@
 #pragma once
-// Own workers that live: are they still registered, and do they work? One call for all each minute.
+// Own workers that live: are they still registered, and do they work? One call for all each minute
+// (redis.economy: each 5), or as often as a shorter missing_after asks for.
 // Whoever fell out of the registry is put back; whoever cannot be, or stands still by the rules
 // below, is told to be unhealthy. Time counts only while Redis is there: nobody is judged for its
 // absence (I13).
@@ -44,6 +45,9 @@ struct Attending {
     std::optional<TimePoint> foreign_since;
 };
 
+// How often one with this rule is looked at, where all are looked at each `interval`.
+Duration looked_at_each(Duration interval, const AttendanceRule& rule);
+
 // Takes in what was seen; answers why it is unhealthy, or "".
 std::string judge(Attending& worker, const Presence& seen, TimePoint now);
 
@@ -57,11 +61,10 @@ struct AttendanceTools {
 class Attendance {
 public:
     static constexpr std::size_t workers_a_call = 100;
-    static constexpr Duration rarest_check = std::chrono::minutes{1};
     static constexpr Duration job_grace = std::chrono::seconds{120};
     static constexpr int most_still_checks = 3;
 
-    Attendance(loop::Loop& loop, AttendanceTools tools);
+    Attendance(loop::Loop& loop, Duration interval, AttendanceTools tools);
     Attendance(const Attendance&) = delete;
     Attendance& operator=(const Attendance&) = delete;
 
@@ -88,6 +91,7 @@ private:
     void arm();
 
     loop::Loop& loop_;
+    Duration interval_;
     AttendanceTools tools_;
     std::map<ProcessId, Worker> workers_;
     bool is_connected_ = false;

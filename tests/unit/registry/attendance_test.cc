@@ -77,3 +77,12 @@ TEST_CASE("a worker whose name is another's is unhealthy after missing_after") {
     CHECK(judge(one, seen("h2", "idle"), start + 61s).empty());
     CHECK(judge(one, foreign, start + 62s).empty());
 }
+
+TEST_CASE("workers are looked at each interval, and more often where missing_after was shortened") {
+    using registry::looked_at_each;
+    CHECK(looked_at_each(60s, {}) == 60s);
+    CHECK(looked_at_each(300s, {}) == 300s);  // redis.economy
+    CHECK(looked_at_each(60s, {.missing_after = 5min}) == 60s);
+    CHECK(looked_at_each(300s, {.missing_after = 5s}) == 5s);
+    CHECK(looked_at_each(300s, {.missing_after = 10ms}) == 1s);
+}
