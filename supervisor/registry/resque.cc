@@ -66,6 +66,7 @@ void Resque::look(std::vector<Sought> sought, LookDone done) {
 }
 
 void Resque::release(const Release& release, ReleaseDone done) {
+    if (release.registration) missing_.erase(release.registration->name);
     if (release.registration) return release_known(release, *release.registration, std::move(done));
     // It died before it was seen.
     look({sought_of(release)},
@@ -75,6 +76,36 @@ void Resque::release(const Release& release, ReleaseDone done) {
                  return release_known(release, *known, done);
              drop_claim_of(client_, options_, release, Released::Verdict::nothing_there, done);
          }));
+}
+
+void Resque::check(std::vector<Present> workers, CheckDone done) {
+    std::vector<std::string> keys{"resque:workers"};
+    std::vector<std::string> args;
+    std::vector<std::string> names;
+    for (const auto& [known, heartbeat] : workers) {
+        keys.push_back("resque:worker:" + known.name + ":started");
+        args.insert(args.end(),
+                    {known.name, known.birth, missing_.contains(known.name) ? "1" : "0"});
+        names.push_back(known.name);
+    }
+    client_.eval(resque_check, std::move(keys), std::move(args),
+                 lifeline_.guard([this, names = std::move(names),
+                                  done = std::move(done)](const Result<redis::Reply>& reply) {
+                     if (!reply) return done(reply.error());
+                     if (!reply->is_array() || reply->elements.size() != names.size())
+                         return done(unexpected("looking at own workers", *reply));
+                     std::vector<Presence> seen(names.size());
+                     for (std::size_t i = 0; i < names.size(); ++i) {
+                         const std::string& word = reply->elements[i].text;
+                         if (word == "foreign") seen[i].state = Presence::State::foreign;
+                         if (word == "put-back") seen[i].state = Presence::State::put_back;
+                         if (word == "missing")
+                             missing_.insert(names[i]);
+                         else
+                             missing_.erase(names[i]);
+                     }
+                     done(std::move(seen));
+                 }));
 }
 
 void Resque::release_known(const Release& release, const Registration& known, ReleaseDone done) {

@@ -3,6 +3,7 @@
 // is not unregistered: worker:<id> is the only record of its job, and Resque fails that job by the
 // job's own rules when it prunes the worker. So Resque is told, by a heartbeat in the far past.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ public:
     [[nodiscard]] RegistryKind kind() const override { return RegistryKind::resque; }
     void look(std::vector<Sought> sought, LookDone done) override;
     void release(const Release& release, ReleaseDone done) override;
+    // Whoever is missing twice in a row: at its end a worker leaves the registry before it exits.
+    void check(std::vector<Present> workers, CheckDone done) override;
 
 private:
     void release_known(const Release& release, const Registration& known, ReleaseDone done);
@@ -28,6 +31,7 @@ private:
     redis::Client& client_;
     SystemOptions options_;
     ProcessSearch search_;
+    std::set<std::string> missing_;  // at the last check
     loop::Lifeline lifeline_;
 };
 

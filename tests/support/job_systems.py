@@ -173,6 +173,10 @@ class Dramatiq(JobSystem):
                  "import dramatiq_app, sys; dramatiq_app.until.send(*sys.argv[1:])", *job.arguments)
         return job
 
+    def listed(self):
+        """Brokers that are heard, by their random ids."""
+        return set(self.client.zrange("dramatiq:__heartbeats__", 0, -1))
+
 
 class BullMQ(JobSystem):
     kind = "bullmq"

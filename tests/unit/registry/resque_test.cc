@@ -115,3 +115,35 @@ TEST_CASE("Resque: nothing is done for one that ended in order, whose id lives o
     CHECK(left.detail == "Resque sees the death by itself, after 300 s");
     CHECK(rig.everything() == before);
 }
+
+TEST_CASE(
+    "Resque: a live worker that fell out is put back as it wrote itself, at the second look") {
+    Rig rig;
+    const auto ours = rig.starts("box:42:high,low");
+    const auto other = rig.starts("box:43:high");
+    const std::string as_it_was = rig.everything();
+    using State = registry::Presence::State;
+    const auto check = [&] {
+        std::optional<std::vector<registry::Presence>> answer;
+        rig.system->check({{ours, ""}, {other, ""}}, [&](const auto& seen) {
+            REQUIRE(seen);
+            answer = *seen;
+        });
+        REQUIRE(test::run_until(rig.loop, [&] { return answer.has_value(); }));
+        REQUIRE(answer->size() == 2);
+        return std::pair{(*answer)[0].state, (*answer)[1].state};
+    };
+    CHECK(check() == std::pair{State::here, State::here});
+    CHECK(rig.everything() == as_it_was);
+    rig.server.ask({"SREM", "resque:workers", ours.name});
+    rig.server.ask({"DEL", "resque:worker:" + ours.name + ":started"});
+    CHECK(check() == std::pair{State::here, State::here});  // it may just be ending
+    CHECK(rig.server.number({"SISMEMBER", "resque:workers", ours.name}) == 0);
+    CHECK(check() == std::pair{State::put_back, State::here});
+    CHECK(rig.everything() == as_it_was);
+    rig.server.ask({"SREM", "resque:workers", ours.name});
+    check();
+    rig.server.ask({"SET", "resque:worker:" + ours.name + ":started", "2026-05-16 09:00:00 +0200"});
+    CHECK(check().first == State::foreign);
+    CHECK(rig.server.number({"SISMEMBER", "resque:workers", ours.name}) == 0);
+}

@@ -76,7 +76,8 @@ TEST_CASE("a check tells nothing of the workers of a system that does not know h
 TEST_CASE("the other systems' scripts have the hashes that Redis computes") {
     test::RedisServer server;
     for (const auto& script :
-         {registry::sidekiq_find, registry::sidekiq_release, registry::resque_find,
-          registry::resque_release, registry::custom_look, registry::custom_release})
+         {registry::sidekiq_find, registry::sidekiq_release, registry::resque_check,
+          registry::resque_find, registry::resque_release, registry::custom_look,
+          registry::custom_release})
         CHECK(server.text({"SCRIPT", "LOAD", std::string(script.body)}) == script.sha1);
 }
