@@ -350,6 +350,7 @@ registry::RollEntry Supervisor::roll_entry(ProcessId id, Incarnation who) const 
     entry.spawned_at = parts.spawned_at;
     entry.jobs = program.jobs;
     entry.poison = program.poison;
+    entry.custom = executor_.custom_entry(id);
     return entry;
 }
 

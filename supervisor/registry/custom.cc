@@ -76,15 +76,18 @@ void Custom::look(std::vector<Sought> sought, LookDone done) {
 }
 
 void Custom::release(const Release& release, ReleaseDone done) {
-    // Of another life, whose file is not ours: what it left cannot be told.
+    // Of another life, and not in its roll.
     if (!release.custom)
         return drop_claim_of(client_, options_, release, Released::Verdict::left, std::move(done));
-    std::vector<std::string> args{claim_value(options_.owner, release.process),
-                                  release.custom->member};
+    const Estate estate = release.estate.value_or(Estate{});
+    std::vector<std::string> args{
+        release.estate ? estate.instance + "/" : claim_value(options_.owner, release.process),
+        release.estate ? "1" : "0", estate.given, estate.value, release.custom->member};
     append_fields(args, *release.custom);
     client_.eval(
         custom_release,
-        {release.custom->set, release.custom->key, claim_key(options_.prefix, release.name)},
+        {release.custom->set, release.custom->key, claim_key(options_.prefix, release.name),
+         options_.prefix + ":roll:" + estate.instance},
         std::move(args), answer_released(std::move(done)));
 }
 

@@ -37,6 +37,7 @@ struct CustomEntry {
     std::string member;
     std::string key;                                          // "" = none
     std::vector<std::pair<std::string, std::string>> fields;  // that the key, a hash, must hold
+    friend bool operator==(const CustomEntry&, const CustomEntry&) = default;
 };
 
 // A live own worker, as it registered, and its heartbeat as last seen ("" = not seen yet).

@@ -167,6 +167,27 @@ void scan_page(const std::shared_ptr<RollReading>& reading, const std::string& c
         });
 }
 
+// What is not as encode() wrote it is nothing: half of it would match too much.
+std::optional<CustomEntry> custom_of(const Json& json) {
+    const auto word = [&](const char* key) -> const std::string* {
+        const auto found = json.find(key);
+        return found == json.end() ? nullptr : found->get_ptr<const std::string*>();
+    };
+    const auto* set = word("set");
+    const auto* member = word("member");
+    const auto* key = word("key");
+    const auto fields = json.find("fields");
+    if (!set || !member || !key || fields == json.end() || !fields->is_array()) return std::nullopt;
+    CustomEntry custom{.set = *set, .member = *member, .key = *key, .fields = {}};
+    for (const Json& field : *fields) {
+        const bool is_pair =
+            field.is_array() && field.size() == 2 && field[0].is_string() && field[1].is_string();
+        if (!is_pair) return std::nullopt;
+        custom.fields.emplace_back(field[0].get<std::string>(), field[1].get<std::string>());
+    }
+    return custom;
+}
+
 }  // namespace
 
 // "" is left out, and so is a name that is the given one: 10,000 of these are kept and sent.
@@ -182,6 +203,11 @@ std::string encode(const RollEntry& entry) {
     if (!entry.version.empty()) json["version"] = entry.version;
     if (entry.jobs == core::Jobs::fail) json["jobs"] = "fail";
     if (entry.jobs == core::Jobs::leave) json["jobs"] = "leave";
+    if (entry.custom)
+        json["custom"] = {{"set", entry.custom->set},
+                          {"member", entry.custom->member},
+                          {"key", entry.custom->key},
+                          {"fields", entry.custom->fields}};
     if (entry.poison != Poison{})
         json["poison"] = {entry.poison.deaths, in_ms(entry.poison.within)};
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -229,6 +255,8 @@ std::optional<RollEntry> decode_entry(std::string_view given, std::string_view t
         entry.poison.deaths = (*poison)[0].get<std::uint32_t>();
         entry.poison.within = std::chrono::milliseconds{(*poison)[1].get<std::int64_t>()};
     }
+    if (const auto custom = json.find("custom"); custom != json.end() && custom->is_object())
+        entry.custom = custom_of(*custom);
     if (entry.kind.empty() || entry.pid <= 0) return std::nullopt;
     entry.value = text;
     return entry;

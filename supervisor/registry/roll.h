@@ -109,6 +109,7 @@ struct RollEntry {
     std::string version;  // of the job system
     core::Jobs jobs = core::Jobs::hand_back;
     Poison poison;
+    std::optional<CustomEntry> custom = {};  // just of kind "custom"
     std::string value;  // as read from the roll: it is settled only while it still stands so there
     friend bool operator==(const RollEntry&, const RollEntry&) = default;
 };

@@ -28,20 +28,20 @@ std::optional<RegistryKind> kind_named(std::string_view word) {
     return std::nullopt;
 }
 
-// From afar only RQ's own criterion is known; what the others leave they clean up themselves. Of
-// home-made workers the roll does not hold what their release needs.
+// From afar only RQ's own criterion is known; what the others leave they clean up themselves, and
+// of home-made workers nothing tells that they do not live.
 bool is_left_to_its_system(const Release& release) {
     switch (release.kind) {
         case RegistryKind::rq:
             return false;
         case RegistryKind::sidekiq:
         case RegistryKind::resque:
+        case RegistryKind::custom:
             return release.proof == Proof::lease_over;
         case RegistryKind::none:
         case RegistryKind::dramatiq:
         case RegistryKind::celery:
         case RegistryKind::bullmq:
-        case RegistryKind::custom:
         case RegistryKind::arq:
         case RegistryKind::huey:
         case RegistryKind::bee_queue:
@@ -220,6 +220,7 @@ Release Settlement::release_of(const Case& one, const RollEntry& entry) const {
     release.proof = one.proof;
     release.estate = Estate{one.facts.id, entry.given, entry.value};
     release.poison = entry.poison;
+    release.custom = entry.custom;
     release.death = fmt::format("{}/{}/{}", one.facts.id, entry.process, entry.incarnation.value());
     release.reason = one.proof == Proof::same_place
                          ? "it was killed with its supervisor"

@@ -1,6 +1,8 @@
 """Workers of other job systems under muster, each killed with a job in hand: what their own API or keys then say."""
 
 import json
+import os
+import signal
 import socket
 
 import pytest
@@ -218,6 +220,42 @@ def test_workers_of_several_systems_live_under_one_muster(job_system, muster):
     assert "verdict=removed" in released(instance, old[1]["name"])
     eventually(5, lambda: resque.listed() == {new[0]["name"]})
     assert home_made.listed() == {new[1]["name"]}
+
+
+@pytest.mark.parametrize("kind", [job_systems.Sidekiq, job_systems.Resque, job_systems.Celery,
+                                  job_systems.Dramatiq, job_systems.BullMQ])
+def test_a_live_worker_is_there_again_after_Redis_was_emptied(kind, job_system, muster):
+    """By itself, or put back by muster (Resque), and it works on."""
+    system = job_system(kind)
+    instance = muster(system.program('health = { registry = { missing_after = "1s" } }'))
+    worker = instance.running("worker", seconds=30)
+    eventually(10, system.listed)
+    before = system.listed()
+    system.client.flushall()
+    eventually(15, lambda: system.listed() == before, "the same workers being seen again")
+    assert bool(instance.log_lines(" put-back ", worker["name"])) == (kind is job_systems.Resque)
+    job = system.enqueue()
+    eventually(20, lambda: job.runs)
+    stops_in_order(instance, job)
+    assert not instance.log_lines(" unhealthy ") and instance.one("worker")["restarts"] == 0
+
+
+def test_custom_what_a_life_left_that_was_killed_whole_goes_at_the_next_start(
+        job_system, foreign, muster):
+    system = job_system(job_systems.HomeMade)
+    other = foreign(system)
+    instance = muster(system.program())
+    old = instance.running("worker", seconds=30)
+    os.kill(instance.pid, signal.SIGSTOP)  # it would see its worker die
+    processes.kill(old["pid"])
+    instance.kill()
+    assert system.listed() == {old["name"], other.name}  # nobody has told
+    instance.start()
+    new = instance.running("worker", seconds=30)
+    assert system.listed() == {new["name"], other.name}
+    assert set(system.client.scan_iter(match="crew:*")) == {
+        f"crew:{new['name']}", f"crew:{other.name}"}
+    assert instance.log_lines(" settled ", old["name"], "verdict=removed")
 
 
 @pytest.mark.parametrize("kind", [job_systems.Resque, job_systems.HomeMade])

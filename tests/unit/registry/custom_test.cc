@@ -101,6 +101,31 @@ TEST_CASE("custom: where a field differs nothing is touched (I4)") {
     CHECK(rig.everything() == before);
 }
 
+TEST_CASE(
+    "custom: what the roll knows of an earlier life goes once, while its name is nobody's (I4)") {
+    Rig rig;
+    auto dead = rig.death();
+    dead.custom = entry;
+    dead.proof = registry::Proof::same_place;
+    dead.estate = registry::Estate{"them", "w", "facts"};
+    rig.server.ask({"HSET", "muster:roll:them", "w", "other facts"});
+    auto before = rig.everything();
+    CHECK(rig.release(dead).verdict == Verdict::taken);
+    CHECK(rig.everything() == before);
+    rig.server.ask({"HSET", "muster:roll:them", "w", "facts"});
+    rig.server.ask({"SET", "muster:claim:w", "theme/1"});  // begins alike, and is another
+    before = rig.everything();
+    const auto done = rig.release(dead);
+    CHECK(done.verdict == Verdict::mismatch);
+    CHECK(done.detail == "its name is claimed by theme/1");
+    CHECK(rig.everything() == before);
+    rig.server.ask({"SET", "muster:claim:w", "them/7"});
+    CHECK(rig.release(dead).verdict == Verdict::removed);
+    CHECK(rig.server.number({"EXISTS", "muster:claim:w", "worker:w"}) == 0);
+    CHECK(rig.server.number({"SISMEMBER", "workers", "w"}) == 0);
+    CHECK(rig.server.number({"SISMEMBER", "workers", "other"}) == 1);
+}
+
 TEST_CASE("custom: what another life left whose patterns are unknown is left") {
     Rig rig;
     const auto before = rig.everything();

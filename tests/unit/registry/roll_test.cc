@@ -127,7 +127,11 @@ TEST_CASE("an entry comes back as it went, whatever stands in its name") {
     whole.version = "2.3.3";
     whole.jobs = core::Jobs::fail;
     whole.poison = {.deaths = 5, .within = 90min};
-    for (RollEntry one : {whole, entry("w")}) {
+    RollEntry custom = entry("w");
+    custom.kind = "custom";
+    custom.custom = registry::CustomEntry{
+        .set = "crew", .member = "w", .key = "crew:w", .fields = {{"pid", "43"}, {"a", "\"b\""}}};
+    for (RollEntry one : {whole, custom, entry("w")}) {
         const std::string text = encode(one);
         auto back = registry::decode_entry(one.given, text);
         REQUIRE(back);
@@ -138,6 +142,15 @@ TEST_CASE("an entry comes back as it went, whatever stands in its name") {
     for (const char* broken : {"", "{", "[]", "{}", "7", R"({"kind":7,"pid":1})",
                                R"({"kind":"rq","pid":0})", R"({"kind":"rq","pid":"1"})"})
         CHECK_FALSE(registry::decode_entry("w", broken));
+    for (const char* part : {"{}", "7", R"({"set":"s","member":"m","key":"k"})",
+                             R"({"set":"s","member":"m","key":7,"fields":[]})",
+                             R"({"set":"s","member":"m","key":"k","fields":[["a"]]})"}) {
+        CAPTURE(part);  // half of it would match too much
+        const auto one = registry::decode_entry(
+            "w", R"({"kind":"custom","pid":1,"custom":)" + std::string(part) + "}");
+        REQUIRE(one);
+        CHECK_FALSE(one->custom);
+    }
 }
 
 TEST_CASE("an instance and its workers are in the roll from the spawn to the release") {
