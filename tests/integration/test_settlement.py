@@ -1,9 +1,13 @@
 """What nobody saw die: muster and its workers killed at once; the next life, or another host, settles it."""
 
+import functools
 import json
 import os
+import pathlib
 import shutil
 import signal
+import subprocess
+import tempfile
 import time
 
 import pytest
@@ -19,6 +23,76 @@ def elsewhere(host):
     """As on another host: other hostname, other pid namespace."""
     return ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child",
             "sh", "-c", f'hostname {host} && exec "$@"', "sh"]
+
+
+ENTER = """
+hostname "$1" && echo $$ >"$2/cgroup.procs" && shift 2 && exec unshare --cgroup sh -c '
+    root=$1/root
+    mount -t overlay overlay -o "lowerdir=$1/lower,upperdir=$1/upper,workdir=$1/work" "$root" || exit 97
+    for place in /*; do
+        case $place in /proc | /sys) continue ;; esac
+        if [ -L "$place" ]; then cp -P "$place" "$root" 2>/dev/null; continue; fi
+        if [ -d "$place" ]; then mkdir -p "$root$place" && mount --rbind "$place" "$root$place" || exit 98; fi
+    done
+    mkdir -p "$root/proc" "$root/sys/fs/cgroup"
+    mount -t proc proc "$root/proc" && mount -t cgroup2 none "$root/sys/fs/cgroup" || exit 99
+    shift
+    exec chroot "$root" "$@"' sh "$@"
+"""
+
+
+class Container:
+    """As an engine starts one again and again: its writable layer and host name stay, its namespaces are new each time,
+    and nobody else is in its control group."""
+
+    def __init__(self, folder, host):
+        self.folder = folder / host
+        self.host = host
+        self.held = []
+        for name in ("lower", "upper", "work", "root"):
+            (self.folder / name).mkdir(parents=True)
+        mounts = [line.split() for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+        self.group = pathlib.Path(next(line[4] for line in mounts if line[line.index("-") + 1] == "cgroup2"),
+                                  f"muster-test-{os.getpid()}-{host}")
+        self.group.mkdir()
+
+    @property
+    def before(self):
+        return ["unshare", "--pid", "--uts", "--mount", "--fork", "--kill-child", "sh", "-c", ENTER, "sh", self.host,
+                str(self.group), str(self.folder)]
+
+    def kill(self, instance):
+        """As pid 1 it takes all along. The kernel must not use the namespace's number again: by that alone the next
+        life would know that it is gone."""
+        self.held.append(os.open(f"/proc/{instance.pid}/ns/pid", os.O_RDONLY))
+        instance.kill()
+
+    def close(self):
+        for namespace in self.held:
+            os.close(namespace)
+        eventually(10, lambda: self.group.rmdir() or True, "the control group being empty")
+
+
+@pytest.fixture
+def container(folder):
+    if _no_container():
+        pytest.skip(f"no container can be made by hand here: {_no_container()}")
+    made = Container(folder, "one-container")
+    yield made
+    made.close()
+
+
+@functools.cache
+def _no_container():
+    with tempfile.TemporaryDirectory(prefix="m") as folder:
+        try:
+            made = Container(pathlib.Path(folder), "probe")
+        except (OSError, StopIteration) as error:
+            return str(error) or "no cgroup2 is mounted"
+        done = subprocess.run([*made.before, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False)
+        made.close()
+        return done.stderr.strip() or f"status {done.returncode}" if done.returncode else ""
 
 
 def instances(redis_server):
@@ -277,6 +351,46 @@ def test_I4_live_workers_of_an_instance_that_is_not_heard_of_survive_its_settlem
     for kind in living:
         assert one.one(kind)["incarnation"] == workers[kind]["incarnation"], kind
     proxy.close()
+
+
+def test_I6_a_container_that_was_killed_whole_is_settled_when_it_starts_again_and_nobody_else_is_in_it(
+        real_rq, redis_server, container, muster):
+    config = real_rq.program()
+    one = muster(config, before=container.before)
+    first = one.running("shap", seconds=40)
+    assert one.one("shap")["pid"] != 1 and processes.pid_in_namespace(one.pid) == 1
+    job = real_rq.enqueue(retries=1)
+    eventually(20, lambda: job.runs)
+    horse = one.host_pid("shap")
+    container.kill(one)
+    eventually(5, lambda: not processes.is_alive(horse))
+    assert redis_server.workers() == {first["name"]}
+
+    # A process that this life cannot see: it could be a part of the earlier one.
+    stranger = subprocess.Popen(["sleep", "1000"])
+    try:
+        (container.group / "cgroup.procs").write_text(str(stranger.pid))
+        one.start()
+        second = one.running("shap", seconds=40)
+        assert one.log_lines(" left ", "others may live in this container")
+        assert redis_server.workers() == {first["name"], second["name"]}
+        assert redis_server.client.zscore("rq:wip:jobs", redis_server.client.zrange("rq:wip:jobs", 0, 0)[0]) > 1
+        container.kill(one)
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+    one.start()
+    third = one.running("shap", seconds=40)
+    assert redis_server.workers() == {third["name"]}
+    for dead in (first, second):
+        assert redis_server.traces_of(dead["name"]) == []
+        assert one.log_lines(" settled ", dead["name"], "verdict=removed")
+    eventually(10, lambda: job.starts == 2)
+    job.let_finish()
+    eventually(10, lambda: job.status == "finished")
+    assert (job.starts, job.ends) == (2, 1)
+    one.terminate()
 
 
 @needs_namespaces
