@@ -4,7 +4,9 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
+#include "client/arguments.h"
 #include "client/command_line.h"
 #include "client/control_verbs.h"
 #include "client/offline.h"
@@ -50,6 +52,7 @@ Printed offline(const CommandLine& line) {
 
 int run(int argc, char** argv, const std::function<int(const RunOptions&)>& supervise) {
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    for (int i = 1; i < argc; ++i) hide_secrets({argv[i], std::strlen(argv[i])});
     auto parsed = parse_command_line(arguments);
     if (const auto* message = std::get_if<Message>(&parsed)) {
         const bool is_help = message->status == exit_done;

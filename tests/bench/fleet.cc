@@ -1,8 +1,7 @@
-// A fleet of instances on one Redis, each with its own connection, lease and sweep, in one process
-// (the lease is a stand-in for the roll: one command each third of it): bench_fleet SOCKET
-// INSTANCES WORKERS LEASE-SECONDS SWEEP-SECONDS RUN-SECONDS Registers INSTANCES times WORKERS
-// workers of RQ, runs, and prints what it did as one line of JSON. What it cost is asked of Redis
-// itself, by tests/bench/fleet_500.py.
+// A fleet of instances on one Redis, each with its own connection, roll and sweep, in one process:
+// bench_fleet SOCKET INSTANCES WORKERS LEASE-SECONDS SWEEP-SECONDS RUN-SECONDS Registers INSTANCES
+// times WORKERS workers of RQ, runs, and prints what it did as one line of JSON. What it cost is
+// asked of Redis itself, by tests/bench/fleet_500.py.
 
 #include <fmt/format.h>
 
@@ -15,6 +14,7 @@
 #include "loop/loop.h"
 #include "loop/timer.h"
 #include "redis/client.h"
+#include "registry/roll.h"
 #include "registry/sweep.h"
 
 namespace {
@@ -39,8 +39,7 @@ public:
           client_(loop,
                   {.url = plan.url},
                   [this](const redis::Client::State& state) { changed(state); }),
-          loop_(loop),
-          renewal_(loop, [this] { renew(); }),
+          roll_(loop, client_, "muster", facts(), {}),
           sweep_(loop,
                  client_,
                  {*registry::member_sets(registry::RegistryKind::rq)},
@@ -53,6 +52,22 @@ public:
     }
 
 private:
+    registry::InstanceFacts facts() const {
+        registry::InstanceFacts facts;
+        facts.id = id_;
+        facts.service = "fleet";
+        facts.host = id_;
+        facts.version = "bench";
+        facts.lease = plan_.lease;
+        facts.place = {.pid_namespace = "boot/" + id_,
+                       .container = "layer:" + id_,
+                       .is_first = true,
+                       .pid = 1,
+                       .start_ticks = 1,
+                       .uid = 0};
+        facts.programs = {{"shap", "rq", plan_.workers}};
+        return facts;
+    }
     registry::SweepOptions sweep_options() const {
         registry::SweepOptions options;
         options.owner = id_;
@@ -61,20 +76,26 @@ private:
     }
 
     void changed(const redis::Client::State& state) {
-        if (!state.connected) return renewal_.disarm();
-        renew();
+        if (!state.connected) return roll_.disconnected();
+        roll_.connected();
         sweep_.start();
-        for (std::uint32_t i = 0; i < plan_.workers; ++i) {
-            const std::string name = fmt::format("shap-{}-{}", id_, i);
-            client_.command({"HSET", "muster:roll:" + id_, name, R"({"process":"shap_00"})"},
-                            [](const Result<redis::Reply>&) {});
-            register_worker("rq:worker:" + name);
-        }
+        for (std::uint32_t i = 0; i < plan_.workers; ++i) spawn(i);
     }
-    void renew() {
-        client_.command({"ZADD", "muster:instances", "99999999999999", id_},
-                        [](const Result<redis::Reply>&) {});
-        renewal_.arm(loop_.now() + plan_.lease / 3);
+    void spawn(std::uint32_t number) {
+        registry::RollEntry entry;
+        entry.given = entry.name = fmt::format("shap-{}-{}", id_, number);
+        entry.kind = "rq";
+        entry.process = entry.program = "shap";
+        entry.pid = 1;
+        entry.host = id_;
+        roll_.put(entry);
+        register_worker("rq:worker:" + entry.name);
+        roll_.registered(entry.name, {.name = entry.name,
+                                      .pid = "1",
+                                      .hostname = id_,
+                                      .birth = "2026-05-16T01:24:49.250000Z",
+                                      .queues = {"jobs"},
+                                      .version = "2.3.3"});
     }
     // As RQ does it.
     void register_worker(const std::string& key) {
@@ -88,8 +109,7 @@ private:
     const Plan& plan_;
     std::string id_;
     redis::Client client_;
-    loop::Loop& loop_;
-    loop::Timer renewal_;
+    registry::Roll roll_;
     registry::Sweep sweep_;
 };
 

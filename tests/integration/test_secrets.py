@@ -7,7 +7,7 @@ import pytest
 
 from support import processes, rig
 from support.eventually import PATIENCE, eventually
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, free_port
 
 SECRET = "hunter2-is-secret"
 ROUTES = ["/v1/status", "/v1/processes", "/v1/processes/w", "/v1/processes/w/why", "/v1/workers",
@@ -26,6 +26,20 @@ def server(folder):
     one.stop()
 
 
+@pytest.fixture
+def sentinel(folder, server):
+    """Knows the server, and has a password of its own."""
+    port = free_port()
+    file = folder / "sentinel.conf"
+    file.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\nrequirepass {SECRET}-of-its-own\n"
+                    f"sentinel monitor shop 127.0.0.1 {server.port} 1\nsentinel auth-pass shop {SECRET}\n")
+    process = subprocess.Popen(["redis-server", str(file), "--sentinel"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    yield port
+    process.kill()
+    process.wait()
+
+
 def run(*words, env=None, cwd=None):
     done = subprocess.run([rig.BINARY, *words], env=rig.environment("secrets", env), cwd=cwd,
                           capture_output=True, text=True, check=False, timeout=20 * PATIENCE)
@@ -34,7 +48,7 @@ def run(*words, env=None, cwd=None):
 
 def give(way, folder, url):
     """(line of the file, environment) by which muster is told."""
-    if way == "url":
+    if way in ("url", "sentinel"):
         return f'url = "{url}"', {}
     if way == "url_file":
         (folder / "url").write_text(url + "\n")
@@ -44,9 +58,13 @@ def give(way, folder, url):
     return "", {"REDIS_URL": url}
 
 
-@pytest.mark.parametrize("way", ["url", "url_file", "variable in the file", "environment"])
-def test_no_password_is_ever_shown(folder, server, muster, way):
-    line, env = give(way, folder, f"redis://default:{SECRET}@127.0.0.1:{server.port}/0")
+@pytest.mark.parametrize("way", ["url", "url_file", "variable in the file", "environment", "sentinel"])
+def test_no_password_is_ever_shown(folder, server, sentinel, muster, way):
+    url = f"redis://default:{SECRET}@127.0.0.1:{server.port}/0"
+    if way == "sentinel":
+        url = (f"redis+sentinel://default:{SECRET}@127.0.0.1:{sentinel}/shop/0"
+               f"?sentinel_password={SECRET}-of-its-own")
+    line, env = give(way, folder, url)
     config = (f'[supervisor]\nlog = {{ level = "debug" }}\n[redis]\n{line}\n'
               'command_timeout = "500ms"\nconnect_timeout = "500ms"\n'
               f'[program.w]\ncommand = "{rig.STUB} --redis redis://w:x@127.0.0.1:{server.port} '
@@ -64,7 +82,9 @@ def test_no_password_is_ever_shown(folder, server, muster, way):
             done = m.client(*verb)
             seen[f"muster {' '.join(verb)} {when}"] = done.stdout + done.stderr
         for pid in [m.pid, *processes.descendants(m.pid)]:
+            # A core dump begins with these two.
             seen[f"command line {pid} {when}"] = " ".join(processes.command_line(pid))
+            seen[f"name {pid} {when}"] = (processes.stat(pid) or {}).get("comm", "")
 
     look("while all is well")
     for words in (["check", "--print"], ["check", "--connect"], ["check", "--print", "--connect"]):
@@ -88,6 +108,26 @@ def test_no_password_is_ever_shown(folder, server, muster, way):
     assert "redis-away" in seen["its log"] and len(seen["its log"]) > 1000
     shown = [place for place, text in seen.items() if SECRET in text]
     assert not shown, {place: seen[place][:500] for place in shown}
+
+
+@pytest.mark.parametrize("words", [["--redis", "{}"], ["--redis={}"]])
+def test_a_url_that_was_given_as_an_argument_is_not_shown_as_one(server, folder, words):
+    url = f"redis://default:{SECRET}@127.0.0.1:{server.port}/0"
+    log = folder / "log"
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            [rig.BINARY, "run", "-s", str(folder / "control"), "--registry", "rq", *(word.format(url) for word in words),
+             "--", "sleep", "1000"],
+            env=rig.environment(str(folder)), stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder)
+    try:
+        eventually(10, lambda: "redis-connected" in log.read_text())
+        eventually(10, lambda: processes.children(process.pid))
+        line = " ".join(processes.command_line(process.pid))
+        assert f"@127.0.0.1:{server.port}/0" in line and SECRET not in line + log.read_text()
+        assert [processes.command_line(pid) for pid in processes.children(process.pid)] == [["sleep", "1000"]]
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.mark.parametrize("url", [
