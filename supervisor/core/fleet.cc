@@ -163,7 +163,9 @@ void Fleet::handle(const Event& event, const Moment& moment, Actions& actions) {
         recycle(slot, recycling->why);
         return advance_rolls(moment, actions);
     }
-    const bool is_renewal = std::holds_alternative<RenewalWanted>(event.what);
+    // Whoever waits for its dependents' end is not replaced any more, for whatever reason.
+    const bool is_renewal = std::holds_alternative<RenewalWanted>(event.what) ||
+                            std::holds_alternative<Unhealthy>(event.what);
     if (is_renewal && (is_shutting_down() || slot.is_leaving || slot.was_asked_down)) return;
     if (std::holds_alternative<StopWanted>(event.what)) {
         slot.is_held = false;

@@ -70,6 +70,20 @@ TEST_CASE("nothing is started once the shutdown has begun") {
     CHECK(rig.finished() == 0);
 }
 
+TEST_CASE("who waits for its dependents' end is not replaced for being unhealthy") {
+    Rig rig{{{"redis", plain(), {}, 1}, {"work", plain(), {{"redis", Condition::ready}}, 1}}};
+    rig.start();
+    rig.up(0);
+    rig.up(1);
+    rig.shut_down();
+    rig.post(Unhealthy{rig.who(0)}, 0);
+    CHECK(rig.state(0) == State::running);
+    rig.gone(clean, 1);
+    rig.gone(Exit{true, 15}, 0);
+    CHECK(rig.count<Spawn>() == 2);
+    CHECK(rig.finished() == 0);
+}
+
 TEST_CASE("a name that is claimed when the shutdown begins leads to no spawn") {
     Policy beat = worker_policy();
     beat.claims_name = true;
