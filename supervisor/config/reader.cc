@@ -58,7 +58,7 @@ class PlainText {
 public:
     explicit PlainText(std::string_view text) : text_(text) {
         constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-        if (text_.starts_with(byte_order_mark)) at_ = byte_order_mark.size();
+        if (text_.starts_with(byte_order_mark)) at_ = word_ = byte_order_mark.size();
     }
 
     std::optional<std::pair<Position, std::string_view>> first_foreign() {
@@ -75,12 +75,15 @@ private:
         const char c = text_[at_];
         if (is_foreign(c))
             return "a character that is not ASCII may stand only in quotes or after #";
+        const bool is_in_number = begins_number();
+        if (std::string_view{" \t\r\n=[]{},#"}.find(c) != std::string_view::npos) word_ = at_ + 1;
         if (c == '#') {
             at_ = std::min(text_.find('\n', at_), text_.size());
-        } else if (c == '"' || c == '\'') {
+        } else if ((c == '"' || c == '\'') && !is_in_number) {
             const std::string three(3, c);
             quote_ = text_.substr(at_, text_.substr(at_).starts_with(three) ? 3 : 1);
             at_ += quote_.size();
+            word_ = at_;
         } else {
             ++at_;
         }
@@ -90,6 +93,7 @@ private:
         const char c = text_[at_];
         if (text_.substr(at_).starts_with(quote_)) {
             at_ += quote_.size();
+            word_ = at_;
             quote_ = {};
         } else if (c == '\n' && quote_.size() == 1) {
             quote_ = {};  // never closed: toml++ will say so
@@ -112,6 +116,11 @@ private:
         return {};
     }
 
+    // What begins like a number or a date is read up to its end, and a quote in it is none.
+    [[nodiscard]] bool begins_number() const {
+        return word_ < at_ &&
+               std::string_view{"0123456789+-"}.find(text_[word_]) != std::string_view::npos;
+    }
     static bool is_foreign(char c) { return static_cast<unsigned char>(c) >= 0x80; }
     [[nodiscard]] Position position() const {
         const std::string_view before = text_.substr(0, at_);
@@ -122,6 +131,7 @@ private:
 
     std::string_view text_;
     std::size_t at_ = 0;
+    std::size_t word_ = 0;    // where the one that at_ is in begins; at_ itself: in none
     std::string_view quote_;  // the one that is open
 };
 

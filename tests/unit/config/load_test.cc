@@ -252,7 +252,8 @@ TEST_CASE("what is no TOML is told with its place") {
 TEST_CASE("characters other than ASCII stand in quotes and comments alone") {
     for (const char* text :
          {"clé = 1", "[ü]", "a = ü", "a = 1 é", "_e\xef\xb9\xbf", "a = 'x' ü", "\xc2\xa0 a = 1",
-          "a = \"x\\\" ü\"\nü = 1", "# ü\nü = 1", "a = '''\nx'''ü", "a = \"\"\"x\\\"\"\"\"ü"}) {
+          "a = \"x\\\" ü\"\nü = 1", "# ü\nü = 1", "a = '''\nx'''ü", "a = \"\"\"x\\\"\"\"\"ü",
+          "a = 2\"ü\"", "a = [+'ü']", "a = 1.\"ü\""}) {
         CAPTURE(text);
         CHECK(has(complaint(text), "may stand only in quotes"));
     }
@@ -264,7 +265,8 @@ TEST_CASE("characters other than ASCII stand in quotes and comments alone") {
          {"[program.a]\ncommand = \"x ü\" # ü", "[program.a]\ncommand = 'é\\x' # \"ü",
           "[program.a]\ncommand = \"\"\"x \"ü\" \"\" \\\n  a ü\"\"\"",
           "[program.a]\ncommand = '''x 'ü' \\\n  ü'''", "\xef\xbb\xbf[program.a]\ncommand = 'x'",
-          "[program.a]\nenvironment = { \"ü\" = 'ü' }\ncommand = 'x'"}) {
+          "[program.a]\nenvironment = { \"ü\" = 'ü' }\ncommand = 'x'",
+          "[program.\"1a\"]\nenvironment.\"ü\" = 'ü'\ncommand = [\"1\",'ü']"}) {
         CAPTURE(text);
         CHECK(complaint(text) == "");
     }
