@@ -29,6 +29,7 @@ std::string signal_name(int number);  // "TERM"; "35" where it has no name
 // How many bytes the valid UTF-8 sequence takes that a text begins with (1 for ASCII); 0 where it
 // is none: too short, overlong, a surrogate, beyond U+10FFFF (RFC 3629, 4).
 std::size_t utf8_length(std::string_view text);
+bool is_utf8(std::string_view text);  // all of it
 
 // `size` characters of [a-z0-9] from the kernel's random source.
 std::string random_text(std::size_t size);

@@ -55,6 +55,10 @@ Result<Imported> import_procfile(const Source& source, bool has_env_file) {
         ++number;
         const auto text = trimmed(raw);
         if (text.empty()) continue;
+        if (!is_utf8(text)) {
+            left_out.push_back(fmt::format("{}:{}: is no UTF-8", source.path, number));
+            continue;
+        }
         if (text.front() == '#') {
             comments.emplace_back(trimmed(text.substr(1)));
             continue;

@@ -91,6 +91,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>> environment_of(
             value += text.substr(at, end - at);
             at = end + 1;
         }
+        std::erase_if(pairs, [&](const auto& pair) { return pair.first == key; });  // the last wins
         pairs.emplace_back(key, std::string(trimmed(value)));
     }
     return pairs;
@@ -131,6 +132,16 @@ private:
                            const IniEntry& entry,
                            std::string_view name,
                            std::string_view format);
+    // `ours` with the entry's number for its {}.
+    void number_line(const Where& where,
+                     std::string& out,
+                     const IniEntry& entry,
+                     std::string_view ours) {
+        if (const auto value = number(trimmed(entry.value)))
+            line(out, &entry, fmt::format(fmt::runtime(ours), *value));
+        else
+            leave_out(where, entry, "is no number");
+    }
     void line(std::string& out, const IniEntry* entry, std::string_view ours) {
         if (entry != nullptr) out += toml_comment(entry->comments);
         out += ours;
@@ -142,6 +153,7 @@ private:
     std::vector<std::pair<std::string, std::string>> shared_environment_;  // [supervisord]'s
     std::vector<std::unique_ptr<Source>> sources_;
     std::vector<std::unique_ptr<IniFile>> files_;
+    std::set<std::string> seen_sections_;
     std::set<std::string> seen_programs_;
     std::string supervisor_;
     std::string programs_;
@@ -282,7 +294,7 @@ void Importer::group(const Where& where) {
     if (const IniEntry* entry = where.section->find("programs"))
         line(groups_, entry, "programs = " + toml_array(list(text_of(where, *entry))));
     if (const IniEntry* entry = where.section->find("priority"))
-        line(groups_, entry, "priority = " + entry->value);
+        number_line(where, groups_, *entry, "priority = {}");
     tell_ignored(where, {"programs", "priority"});
 }
 
@@ -309,12 +321,12 @@ void Importer::starting(const Where& where, std::string& out) {
     if (const IniEntry* entry = section.find("autostart"); entry && !is_true(entry->value))
         line(out, entry, "autostart = false");
     if (const IniEntry* entry = section.find("startsecs"))
-        line(out, entry, fmt::format("ready = {{ after = \"{}s\" }}", entry->value));
+        number_line(where, out, *entry, "ready = {{ after = \"{}s\" }}");
     const IniEntry* retries = section.find("startretries");
     const long tries = retries == nullptr ? 3 : number(retries->value).value_or(3);
     line(out, retries, fmt::format("start_limit = {}", tries + 1));
     if (const IniEntry* entry = section.find("priority"); entry && entry->value != "999")
-        line(out, entry, "priority = " + entry->value);
+        number_line(where, out, *entry, "priority = {}");
 }
 
 void Importer::ending(const Where& where, std::string& out) {
@@ -324,16 +336,23 @@ void Importer::ending(const Where& where, std::string& out) {
                             : is_true(restart->value)                            ? "always"
                                                                                  : "never";
     line(out, restart, fmt::format("restart = \"{}\"", how));
-    if (const IniEntry* entry = section.find("exitcodes"))
-        line(out, entry, fmt::format("exit_codes = [{}]", joined(list(entry->value), ", ")));
+    if (const IniEntry* entry = section.find("exitcodes")) {
+        const auto codes = list(entry->value);
+        if (std::all_of(codes.begin(), codes.end(),
+                        [](const std::string& code) { return number(code).has_value(); }))
+            line(out, entry, fmt::format("exit_codes = [{}]", joined(codes, ", ")));
+        else
+            leave_out(where, *entry, "are no numbers");
+    }
     line(out, nullptr, "on_fatal = \"stay\"");
     const IniEntry* signal = section.find("stopsignal");
     const IniEntry* wait = section.find("stopwaitsecs");
     if (signal != nullptr && wait != nullptr) out += toml_comment(signal->comments);
+    const std::string first =
+        fmt::format("{} {}s", signal == nullptr ? "TERM" : trimmed(signal->value),
+                    wait == nullptr ? "10" : trimmed(wait->value));
     line(out, wait != nullptr ? wait : signal,
-         fmt::format("stop = [\"{} {}s\", \"KILL\"]",
-                     signal == nullptr ? "TERM" : std::string(trimmed(signal->value)),
-                     wait == nullptr ? "10" : wait->value));
+         fmt::format("stop = [{}, \"KILL\"]", toml_string(first)));
     if (const IniEntry* entry = section.find("stopasgroup"); entry && is_true(entry->value))
         leave_out(where, *entry,
                   "the stop signal goes to the process alone; what it leaves behind is ended after "
@@ -400,9 +419,10 @@ std::string rotation(const IniSection& section) {
         const IniEntry* size = section.find(fmt::format("{}_logfile_maxbytes", stream));
         const IniEntry* keep = section.find(fmt::format("{}_logfile_backups", stream));
         if (size != nullptr && size->value == "0") return {};
-        return fmt::format("log_rotate = {{ size = \"{}\", keep = {} }}",
-                           size_of(size == nullptr ? "50MB" : size->value),
-                           keep == nullptr ? "10" : keep->value);
+        const auto files = keep == nullptr ? 10 : number(trimmed(keep->value));
+        return fmt::format("log_rotate = {{ size = {}, keep = {} }}",
+                           toml_string(size_of(size == nullptr ? "50MB" : size->value)),
+                           files.value_or(10));
     }
     return {};
 }
@@ -473,7 +493,8 @@ void Importer::program_keys(const Where& where, const std::string& name, std::st
 
 void Importer::program(const Where& where) {
     const std::string name = where.section->name.substr(8);
-    seen_programs_.insert(name);
+    if (!seen_programs_.insert(name).second)
+        return leave_out(where, where.section->line, "there is a program of this name already");
     in_program_ = true;
     program_keys(where, name, programs_);
     in_program_ = false;
@@ -481,6 +502,9 @@ void Importer::program(const Where& where) {
 
 void Importer::section(const Where& where) {
     const std::string& name = where.section->name;
+    if (!seen_sections_.insert(name).second)
+        return leave_out(where, where.section->line,
+                         "is in another file already, whose keys are taken: put them together");
     if (name == "supervisord") return;  // read before all others: its environment is everybody's
     if (name == "unix_http_server") return unix_server(where);
     if (name == "inet_http_server") return inet_server(where);

@@ -129,6 +129,7 @@ Result<IniFile> IniReader::read(std::string_view text) {
         ++number_;
         if (text.substr(0, end).find('\0') != std::string_view::npos)
             return wrong("holds a byte 0: is this a text?");
+        if (!is_utf8(text.substr(0, end))) return wrong("is no UTF-8");
         if (auto error = line(text.substr(0, end))) return *error;
         text.remove_prefix(std::min(end + 1, text.size()));
     }

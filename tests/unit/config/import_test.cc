@@ -135,6 +135,32 @@ TEST_CASE("what cannot be carried over is listed with its place, and at the head
     CHECK(has(left_out("[program:e]\n"), "[program:e] has no command"));
 }
 
+TEST_CASE("a value that is no number is left out, and writes no TOML of its own") {
+    CHECK(has(left_out("priority=1]\n"), "priority: is no number"));
+    CHECK(has(left_out("startsecs=1s\" }\n"), "startsecs: is no number"));
+    CHECK(has(left_out("exitcodes=0, x = 1\n"), "exitcodes: are no numbers"));
+    CHECK(has(left_out("[group:g]\nprograms=web\npriority=high\n"), "priority: is no number"));
+    CHECK(program_of("stdout_logfile=/a\nstdout_logfile_backups=x\n").log_rotate.keep == 10);
+    const auto result = imported("[program:web]\ncommand=run\nstopsignal=\"a\nuser=\"b\n");
+    CHECK(has(result.toml, R"(stop = ["\"a 10s", "KILL"])"));
+    CHECK(program_of("environment=A=1,A=2\n").environment == Variables{{"A", "2"}});
+    CHECK(has(read_ini("[a]\nb=\xff\n").error().message(), "line 2: is no UTF-8"));
+}
+
+TEST_CASE("a section of two files is taken from the first, and that is said") {
+    const Includes includes = [](const std::string&,
+                                 const std::string&) -> Result<std::vector<Source>> {
+        return std::vector<Source>{{"i.conf", "/", "[program:a]\ncommand=b\n[unix_http_server]\n"}};
+    };
+    const auto result = import_supervisord(
+        {"s.conf", "/", "[include]\nfiles=x\n[program:a]\ncommand=a\n[unix_http_server]\n"},
+        includes);
+    REQUIRE(result.ok());
+    CHECK(loaded(result->toml).programs.size() == 1);
+    REQUIRE(result->left_out.size() == 2);
+    CHECK(has(result->left_out[0], "i.conf:1: [program:a] is in another file already"));
+}
+
 TEST_CASE("included files are read in their order, and only from the main one") {
     std::vector<std::string> asked;
     const Includes includes = [&](const std::string& here,
