@@ -8,16 +8,11 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "client/verb_words.h"
 
 namespace muster::client {
 
 namespace {
-
-struct VerbWord {
-    std::string_view name;
-    Verb verb;
-    std::string_view does;
-};
 
 constexpr auto verbs = std::to_array<VerbWord>({
     {"run", Verb::run, "supervises what the configuration says, or one command"},
@@ -83,7 +78,13 @@ std::size_t find_verb(const std::vector<std::string>& arguments) {
     return at;
 }
 
-void describe(CLI::App& app, CommandLine& line) {
+}  // namespace
+
+std::span<const VerbWord> verb_words() {
+    return verbs;
+}
+
+void describe_verb(CLI::App& app, CommandLine& line) {
     const auto selectors = [&](bool required) {
         auto* option = app.add_option("SEL", line.selectors,
                                       "all, PROGRAM, GROUP, PROCESS, PROGRAM:*, GROUP:PROCESS, …");
@@ -107,15 +108,15 @@ void describe(CLI::App& app, CommandLine& line) {
     switch (line.verb) {
         case Verb::run:
             config();
-            app.add_option(
-                "--registry", line.run.registry,
-                "of the command's workers: rq, sidekiq, resque, celery, dramatiq, bullmq");
+            app.add_option("--registry", line.run.registry, "of the command's workers")
+                ->type_name("rq|sidekiq|resque|celery|dramatiq|bullmq");
             app.add_option("-n,--processes", line.run.processes, "how many of the command")
                 ->check(CLI::Range(1, 100'000))
                 ->type_name("N");
             app.add_option("--redis", line.run.redis, "else $MUSTER_REDIS_URL, $REDIS_URL")
                 ->type_name("URL");
-            app.add_option("--restart", line.run.restart, "always, on-failure or never");
+            app.add_option("--restart", line.run.restart, "after which ends it is started again")
+                ->type_name("always|on-failure|never");
             app.footer("One command without a file: muster run [OPTIONS] -- COMMAND …");
             return;
         case Verb::check:
@@ -184,8 +185,10 @@ void describe(CLI::App& app, CommandLine& line) {
             app.add_option("--redis", line.sweep.redis,
                            "else the configuration's, $MUSTER_REDIS_URL, $REDIS_URL")
                 ->type_name("URL");
-            app.add_option("--registry", line.sweep.registry, "whose: rq (default) or sidekiq");
-            app.add_option("--prefix", line.sweep.prefix, "of muster's own keys; default: muster");
+            app.add_option("--registry", line.sweep.registry, "whose; default: rq")
+                ->type_name("rq|sidekiq");
+            app.add_option("--prefix", line.sweep.prefix, "of muster's own keys; default: muster")
+                ->type_name("PREFIX");
             app.add_flag("--apply", line.sweep.applies, "clears what is due; else nothing is");
             app.add_flag("--wait", line.sweep.waits, "waits for the second look, a minute later");
             return json();
@@ -195,6 +198,8 @@ void describe(CLI::App& app, CommandLine& line) {
             return;
     }
 }
+
+namespace {
 
 std::string read_scales(CommandLine& line) {
     for (const std::string& word : line.selectors) {
@@ -266,7 +271,7 @@ std::variant<CommandLine, Message> parse_command_line(const std::vector<std::str
         return wrong_usage(line.verb_name, "a command must follow --");
     // One parser for the one verb: building all of them costs more than most verbs do.
     CLI::App app{std::string(known->does), fmt::format("muster {}", known->name)};
-    describe(app, line);
+    describe_verb(app, line);
     std::reverse(words.begin(), words.end());  // as CLI11 wants it
     try {
         app.parse(std::move(words));
