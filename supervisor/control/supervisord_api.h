@@ -14,14 +14,11 @@
 #include "base/result.h"
 #include "control/api.h"
 #include "control/http_server.h"
+#include "control/supervisord_faults.h"
+#include "control/supervisord_processes.h"
 #include "control/xmlrpc.h"
 
 namespace muster::control {
-
-struct Fault {
-    int code;
-    std::string text;
-};
 
 // What the methods need beside the verbs that every protocol has.
 struct SupervisordBackend {
@@ -29,15 +26,6 @@ struct SupervisordBackend {
     // (21); nothing where it could.
     std::function<std::optional<Fault>(const std::string& process)> launchable;
     std::function<void()> restart = {};  // stop everything, read the file again, start anew
-};
-
-// supervisord's states and the classes that decide its faults.
-struct SupervisordState {
-    std::string_view name;
-    std::int32_t code;
-    bool is_running;  // start refuses it, stop takes it
-    bool is_signallable;
-    bool is_stopped;
 };
 
 class SupervisordApi {
