@@ -159,6 +159,7 @@ void EventLog::append_field(std::string_view key, std::string_view value) {
 void EventLog::end_line() {
     line_ += format_ == Format::json ? "}\n" : "\n";
     writer_.append(line_);
+    if (tails_ != nullptr) tails_->append(own_lines, line_);
 }
 
 void EventLog::tell_dropped() {

@@ -8,6 +8,7 @@
 #include "logs/line_format.h"
 #include "logs/output_writer.h"
 #include "logs/stamp.h"
+#include "logs/tails.h"
 
 namespace muster::logs {
 
@@ -18,12 +19,15 @@ namespace muster::logs {
 // keeps all that is `info` or more, whatever the log shows.
 class EventLog final : public Log, private OutputWriter::Waiter {
 public:
-    // The ring outlives the log.
+    // The ring and the tails outlive the log. The tails get its lines, as they are written, as the
+    // stream own_lines.
+    static constexpr StreamKey own_lines{0, false};
     EventLog(OutputWriter& writer,
              LogLevel least,
              Format format = Format::text,
-             EventRing* ring = nullptr)
-        : writer_(writer), least_(least), format_(format), ring_(ring) {}
+             EventRing* ring = nullptr,
+             Tails* tails = nullptr)
+        : writer_(writer), least_(least), format_(format), ring_(ring), tails_(tails) {}
     EventLog(const EventLog&) = delete;
     EventLog& operator=(const EventLog&) = delete;
     ~EventLog() override { writer_.forget(*this); }
@@ -48,6 +52,7 @@ private:
     LogLevel least_;
     Format format_;
     EventRing* ring_;
+    Tails* tails_;
     std::string line_;  // kept, so that a line costs no allocation
     Stamp stamp_;
     std::uint64_t dropped_ = 0;  // not told yet

@@ -119,10 +119,18 @@ void LogFile::ready(FileCapture& capture) {
     next();
 }
 
-void LogFile::tail(std::size_t bytes, TailDone done) {
-    if (is_slow_) return done(std::nullopt);
-    tails_.push_back({bytes, std::move(done)});
+void LogFile::visit(Visit visit) {
+    if (is_slow_) return visit.done(false);
+    visits_.push_back(std::move(visit));
     next();
+}
+
+void LogFile::tail(std::size_t bytes, TailDone done) {
+    auto text = std::make_shared<std::string>();
+    visit({[text, bytes](const RotatingFile& file) { *text = file.tail(bytes); },
+           [text, done = std::move(done)](bool is_done) {
+               is_done ? done(std::move(*text)) : done(std::nullopt);
+           }});
 }
 
 void LogFile::reopen() {
@@ -131,7 +139,7 @@ void LogFile::reopen() {
 }
 
 bool LogFile::has_work() const {
-    if (wants_reopening_ || !tails_.empty()) return true;
+    if (wants_reopening_ || !visits_.empty()) return true;
     return !ready_.empty() && !must_wait_ && (!failure_ || !retry_ || !retry_->is_armed());
 }
 
@@ -145,7 +153,7 @@ void LogFile::start() {
     if (next_rotation_ && !is_compressing_ && !owes_compression_)
         file_->set_rotation(*std::exchange(next_rotation_, std::nullopt));
     if (wants_reopening_) return start_reopen();
-    if (!tails_.empty()) return start_tail();
+    if (!visits_.empty()) return start_visit();
     start_pump();
 }
 
@@ -174,14 +182,13 @@ void LogFile::start_reopen() {
         });
 }
 
-void LogFile::start_tail() {
-    auto text = std::make_shared<std::string>();
-    running_tail_ = std::make_shared<Tail>(std::move(tails_.front()));
-    tails_.pop_front();
-    files_.run([file = file_, text, bytes = running_tail_->bytes] { *text = file->tail(bytes); },
-               [this, text] {
-                   const std::shared_ptr<Tail> tail = std::move(running_tail_);
-                   if (tail->done) tail->done(std::move(*text));
+void LogFile::start_visit() {
+    running_visit_ = std::make_shared<Visit>(std::move(visits_.front()));
+    visits_.pop_front();
+    files_.run([file = file_, in_pool = running_visit_->in_pool] { in_pool(*file); },
+               [this] {
+                   const std::shared_ptr<Visit> visit = std::move(running_visit_);
+                   if (visit->done) visit->done(true);
                    over();
                });
 }
@@ -287,10 +294,10 @@ void LogFile::slow() {
          {"hint", "its disk does not answer; its writers wait, all else goes on"}});
     if (running_) running_->stops = true;
     tell_trouble();
-    std::deque<Tail> unanswered = std::exchange(tails_, {});
-    if (running_tail_) unanswered.push_back({0, std::exchange(running_tail_->done, {})});
-    for (const Tail& tail : unanswered) {
-        if (tail.done) tail.done(std::nullopt);
+    std::deque<Visit> unanswered = std::exchange(visits_, {});
+    if (running_visit_) unanswered.push_back({{}, std::exchange(running_visit_->done, {})});
+    for (const Visit& visit : unanswered) {
+        if (visit.done) visit.done(false);
     }
 }
 
@@ -338,11 +345,13 @@ bool LogFiles::may_start(const LogFile& file) const {
     const auto of_its_device =
         std::count_if(running_.begin(), running_.end(),
                       [&](const LogFile* other) { return other->device_ == file.device_; });
-    return static_cast<std::size_t>(of_its_device) < jobs_of_a_device;
+    const std::size_t beside = running_beside_ ? 1 : 0;  // perhaps of the same device
+    return static_cast<std::size_t>(of_its_device) + beside < jobs_of_a_device;
 }
 
 // O(queued), and mostly the first: those behind wait for a device whose two threads are taken.
 void LogFiles::start_queued() {
+    start_beside();
     if (!to_compress_.empty() && !compresses_ && threads_taken() < jobs_at_once) {
         compresses_ = true;
         LogFile& file = *to_compress_.front();
@@ -366,6 +375,74 @@ void LogFiles::start_queued() {
     }
 }
 
+void LogFiles::read(const std::string& path,
+                    ChooseSlice choose,
+                    std::function<void(std::optional<FilePiece>)> done) {
+    auto piece = std::make_shared<FilePiece>();
+    const auto in_pool = [piece, path, choose] { *piece = read_piece(path, choose); };
+    const auto answer = [piece, done](bool is_done) {
+        is_done ? done(std::move(*piece)) : done(std::nullopt);
+    };
+    if (LogFile* file = find(path)) return file->visit({[in_pool](auto&) { in_pool(); }, answer});
+    beside({in_pool, [this, path, choose, done, answer](bool is_done) {
+                // A process that has begun to write meanwhile: what follows must join.
+                if (is_done && find(path) != nullptr) return read(path, choose, done);
+                answer(is_done);
+            }});
+}
+
+void LogFiles::clear(const std::string& path, std::function<void(std::optional<int>)> done) {
+    auto error = std::make_shared<int>(0);
+    const auto answer = [error, done = std::move(done)](bool is_done) {
+        is_done ? done(*error) : done(std::nullopt);
+    };
+    if (LogFile* file = find(path))
+        return file->visit({[error](RotatingFile& open) {
+                                if (!open.clear()) *error = EIO;
+                            },
+                            answer});
+    beside({[error, path] {
+                if (unlink(path.c_str()) != 0 && errno != ENOENT) *error = errno;
+            },
+            answer});
+}
+
+void LogFiles::beside(Beside job) {
+    job.asked = tools_.loop.now();
+    beside_.push_back(std::move(job));
+    start_beside();
+    if (!slow_timer_.is_armed()) slow_timer_.arm(tools_.loop.now() + slow_after);
+}
+
+// Only while two threads are free, so that it leaves one whatever its disk does.
+void LogFiles::start_beside() {
+    if (running_beside_ || beside_.empty() || threads_taken() + 1 >= jobs_at_once) return;
+    running_beside_ = std::make_shared<Beside>(std::move(beside_.front()));
+    beside_.pop_front();
+    run([job = running_beside_] { job->in_pool(); },
+        [this] {
+            const std::shared_ptr<Beside> job = std::move(running_beside_);
+            if (job->done) job->done(true);
+            start_queued();
+        });
+}
+
+// The caller is answered, and so is who waits for a thread; the thread itself is waited for.
+void LogFiles::look_for_slow_beside(TimePoint now) {
+    const auto take_late = [&](Beside& job) {
+        std::function<void(bool)> done;
+        if (now - job.asked >= slow_after) done = std::exchange(job.done, {});
+        return done;
+    };
+    std::vector<std::function<void(bool)>> late;
+    if (running_beside_) late.push_back(take_late(*running_beside_));
+    for (Beside& job : beside_) late.push_back(take_late(job));
+    std::erase_if(beside_, [](const Beside& job) { return !job.done; });
+    for (const auto& done : late) {
+        if (done) done(false);
+    }
+}
+
 void LogFiles::run(std::function<void()> in_pool, std::function<void()> done) {
     if (!slow_timer_.is_armed()) slow_timer_.arm(tools_.loop.now() + slow_after);
     loop::run_in_pool(tools_.loop, std::move(in_pool),
@@ -382,7 +459,7 @@ void LogFiles::job_over(LogFile& file) {
 }
 
 std::size_t LogFiles::threads_taken() const {
-    return running_.size() + (compresses_ ? 1 : 0);
+    return running_.size() + (compresses_ ? 1 : 0) + (running_beside_ ? 1 : 0);
 }
 
 void LogFiles::compressed(LogFile& file) {
@@ -414,12 +491,14 @@ void LogFiles::look_for_slow() {
     for (LogFile* file : running_) {
         if (!file->is_slow_ && now - file->busy_since_ >= slow_after) file->slow();
     }
-    if (!running_.empty()) slow_timer_.arm(now + slow_after / 2);
+    look_for_slow_beside(now);
+    if (!running_.empty() || running_beside_ || !beside_.empty())
+        slow_timer_.arm(now + slow_after / 2);
 }
 
 void LogFiles::forget_unused(LogFile& file) {
     if (file.users_ > 0 || file.is_lasting_ || file.is_busy_ || file.is_queued_ ||
-        file.is_compressing_ || !file.tails_.empty())
+        file.is_compressing_ || !file.visits_.empty())
         return;
     const std::string path = file.path();
     files_.erase(path);

@@ -42,8 +42,14 @@ public:
     void ready(FileCapture& capture);
     void add() { is_shared_ = ++users_ > 1 || is_shared_; }
     void forget(FileCapture& capture);
-    // The last bytes that are in the file; nothing is written between them and the call of `done`.
-    // None where the disk hangs.
+    // `in_pool` has the file for itself in a thread of the pool; nothing is written between it and
+    // the call of `done`. Where the disk hangs `done` hears false, and in_pool may yet run.
+    struct Visit {
+        std::function<void(RotatingFile& file)> in_pool;
+        std::function<void(bool is_done)> done;  // empty: called
+    };
+    void visit(Visit visit);
+    // The last bytes that are in the file, and the one before it. None where the disk hangs.
     using TailDone = std::function<void(std::optional<std::string>)>;
     void tail(std::size_t bytes, TailDone done);
     void reopen();
@@ -55,10 +61,6 @@ public:
 
 private:
     friend class LogFiles;
-    struct Tail {
-        std::size_t bytes;
-        TailDone done;  // empty: answered
-    };
     struct Failure {
         int error;
         TimePoint since;
@@ -69,7 +71,7 @@ private:
     void next();
     void start();
     void start_reopen();
-    void start_tail();
+    void start_visit();
     void start_pump();
     void pumped(const std::shared_ptr<Pumping>& pumping);
     void report(const RotatingFile::Written& written);
@@ -82,8 +84,8 @@ private:
     std::optional<Rotation> next_rotation_;  // a reload brought it: for when no job has the file
     std::shared_ptr<RotatingFile> file_;     // a job has it, too, and cannot be called back
     std::deque<FileCapture*> ready_;
-    std::deque<Tail> tails_;
-    std::shared_ptr<Tail> running_tail_;
+    std::deque<Visit> visits_;
+    std::shared_ptr<Visit> running_visit_;
     const std::uint64_t device_;
     FileCapture* current_ = nullptr;  // whose pipe the job reads
     std::shared_ptr<Pumping> running_;
@@ -120,6 +122,12 @@ public:
     };
     Result<LogFile*> open(const std::string& path, Rotation rotation, Use use);
     [[nodiscard]] LogFile* find(const std::string& path) const;  // null: not open
+    // Of a log by its path, whether a stream goes there now or not. None where the disk hangs.
+    void read(const std::string& path,
+              ChooseSlice choose,
+              std::function<void(std::optional<FilePiece>)> done);
+    // An errno: 0 when it is empty, or was not there.
+    void clear(const std::string& path, std::function<void(std::optional<int>)> done);
     void reopen_all();
     [[nodiscard]] std::size_t count() const { return files_.size(); }
 
@@ -136,7 +144,15 @@ private:
     void compressed(LogFile& file);
     std::shared_ptr<Pumping> take_buffer();
     void give_back(const std::shared_ptr<Pumping>& pumping);
+    struct Beside {  // a job with a file that no stream goes to
+        std::function<void()> in_pool;
+        std::function<void(bool is_done)> done;  // empty: called
+        TimePoint asked = {};
+    };
+    void beside(Beside job);
+    void start_beside();
     void look_for_slow();
+    void look_for_slow_beside(TimePoint now);
     void forget_unused(LogFile& file);
 
     CaptureTools& tools_;
@@ -145,6 +161,8 @@ private:
     std::deque<LogFile*> to_compress_;
     bool compresses_ = false;  // one at a time
     std::vector<LogFile*> running_;
+    std::deque<Beside> beside_;
+    std::shared_ptr<Beside> running_beside_;  // one at a time; its device is not known
     std::vector<std::shared_ptr<Pumping>> spare_;
     loop::Timer slow_timer_;  // only while a job runs
     loop::Lifeline lifeline_;

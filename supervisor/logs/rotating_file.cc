@@ -33,21 +33,12 @@ int renamed(const std::string& from, const std::string& to) {
 }
 
 std::string end_of(const std::string& path, std::size_t bytes) {
-    const UniqueFd fd{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
-    struct stat info {};
-    if (!fd.is_open() || fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
-    const auto size = static_cast<std::size_t>(info.st_size);
-    std::string text(std::min(bytes, size), '\0');
-    std::size_t got = 0;
-    while (got < text.size()) {
-        const auto at = static_cast<off_t>(size - text.size() + got);
-        const ssize_t part = pread(fd.get(), text.data() + got, text.size() - got, at);
-        if (part < 0 && errno == EINTR) continue;
-        if (part <= 0) break;
-        got += static_cast<std::size_t>(part);
-    }
-    text.resize(got);
-    return text;
+    return read_piece(path,
+                      [bytes](std::uint64_t size) {
+                          const std::uint64_t length = std::min<std::uint64_t>(bytes, size);
+                          return FileSlice{size - length, length};
+                      })
+        .text;
 }
 
 Outcome write_compressed(int from, gzFile to) {
@@ -64,6 +55,36 @@ Outcome write_compressed(int from, gzFile to) {
 }
 
 }  // namespace
+
+FilePiece read_piece(const std::string& path, const ChooseSlice& choose) {
+    FilePiece piece;
+    const UniqueFd fd{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
+    struct stat info {};
+    if (!fd.is_open() || fstat(fd.get(), &info) != 0) {
+        piece.error = errno;
+        return piece;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        piece.error = ENOENT;
+        return piece;
+    }
+    piece.size = static_cast<std::uint64_t>(info.st_size);
+    const FileSlice slice = choose(piece.size);
+    if (slice.at >= piece.size) return piece;
+    std::string text(std::min(slice.length, piece.size - slice.at), '\0');
+    std::size_t got = 0;
+    while (got < text.size()) {
+        const auto at = static_cast<off_t>(slice.at + got);
+        const ssize_t part = pread(fd.get(), text.data() + got, text.size() - got, at);
+        if (part < 0 && errno == EINTR) continue;
+        if (part < 0) piece.error = errno;
+        if (part <= 0) break;
+        got += static_cast<std::size_t>(part);
+    }
+    text.resize(got);
+    piece.text = std::move(text);
+    return piece;
+}
 
 Result<std::unique_ptr<RotatingFile>> RotatingFile::open(std::string path, Rotation rotation) {
     auto fd = open_log_file(path);
@@ -90,6 +111,12 @@ Outcome RotatingFile::reopen() {
     if (!fd && make_folders_of(path_)) fd = open_log_file(path_);
     if (!fd) return fd.error();
     return take(std::move(*fd));
+}
+
+Outcome RotatingFile::clear() {
+    if (unlink(path_.c_str()) != 0 && errno != ENOENT)
+        return Error{fmt::format("clearing the log file {}: {}", path_, errno_text(errno))};
+    return reopen();
 }
 
 // What is written to a removed file is lost for everybody. One that was only moved is its mover's.

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,20 @@ struct Rotation {
     std::uint32_t keep = 5;
     bool compress = false;
 };
+
+// A part of a file, chosen when its size is known.
+struct FileSlice {
+    std::uint64_t at = 0;
+    std::uint64_t length = 0;
+};
+using ChooseSlice = std::function<FileSlice(std::uint64_t size)>;
+struct FilePiece {
+    std::string text;
+    std::uint64_t size = 0;  // of the whole file
+    int error = 0;           // errno
+};
+// What is no regular file is not there (ENOENT).
+FilePiece read_piece(const std::string& path, const ChooseSlice& choose);
 
 class RotatingFile {
 public:
@@ -42,6 +57,8 @@ public:
 
     // Another tool has moved it away: closes it and opens the path again.
     Outcome reopen();
+    // Removes the file and begins a new one; older ones stay.
+    Outcome clear();
     // The newest of the older ones, once, after a rotation. It takes 10 to 30 ms a MB.
     Outcome compress_newest();
     // The last bytes of the file, and of the one before it where it is shorter.

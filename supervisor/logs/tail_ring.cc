@@ -56,6 +56,13 @@ std::string TailRing::last(std::size_t lines) const {
     return std::string(last_lines(whole, lines));
 }
 
+std::string TailRing::piece(std::uint64_t at, std::uint64_t length) const {
+    const std::uint64_t first = ever_ - held_;
+    const std::uint64_t from = std::max(at, first);
+    if (from >= ever_) return {};
+    return all().substr(from - first, length);
+}
+
 std::string_view last_lines(std::string_view text, std::size_t lines) {
     if (lines == 0) return {};
     std::size_t from = text.size();

@@ -18,6 +18,8 @@ public:
     void append(std::string_view bytes);
     // The last lines that are here whole; a last one without an end counts.
     [[nodiscard]] std::string last(std::size_t lines) const;
+    // By its place in all that was ever appended; what is not here any more is left out.
+    [[nodiscard]] std::string piece(std::uint64_t at, std::uint64_t length) const;
     [[nodiscard]] std::uint64_t bytes_ever() const { return ever_; }
     [[nodiscard]] std::size_t memory() const { return ring_.capacity(); }
 

@@ -16,6 +16,16 @@ std::string Tails::last(StreamKey stream, std::size_t lines) const {
     return ring == rings_.end() ? std::string{} : ring->second.last(lines);
 }
 
+std::uint64_t Tails::size(StreamKey stream) const {
+    const auto ring = rings_.find(stream);
+    return ring == rings_.end() ? 0 : ring->second.bytes_ever();
+}
+
+std::string Tails::piece(StreamKey stream, std::uint64_t at, std::uint64_t length) const {
+    const auto ring = rings_.find(stream);
+    return ring == rings_.end() ? std::string{} : ring->second.piece(at, length);
+}
+
 void Tails::follow(StreamKey stream, Follower& follower) {
     followers_[stream].push_back(&follower);
 }

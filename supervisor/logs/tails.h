@@ -42,6 +42,11 @@ public:
     void append(StreamKey stream, std::string_view bytes, std::size_t keep = kept_bytes);
     [[nodiscard]] std::string last(StreamKey stream, std::size_t lines) const;
 
+    // How much it has ever said (or since it was cleared), and a part of that which is still here.
+    [[nodiscard]] std::uint64_t size(StreamKey stream) const;
+    [[nodiscard]] std::string piece(StreamKey stream, std::uint64_t at, std::uint64_t length) const;
+    void clear(StreamKey stream) { rings_.erase(stream); }
+
     // Each follower is told of each piece: O(followers), of which control/ allows a few hundred.
     void follow(StreamKey stream, Follower& follower);
     void forget(StreamKey stream, Follower& follower);

@@ -279,6 +279,94 @@ TEST_CASE("the tail of a file and what follows it fit together") {
     CHECK(hears.text.ends_with("line 19999\n"));
 }
 
+TEST_CASE("a part of a log is read by its place, whether somebody writes there or not") {
+    Rig rig;
+    const std::string path = rig.folder / "a.log";
+    std::vector<FilePiece> read;
+    const auto ask = [&] {
+        rig.files.read(
+            path,
+            [](std::uint64_t size) {
+                return FileSlice{size - std::min<std::uint64_t>(size, 4), 3};
+            },
+            [&](std::optional<FilePiece> piece) { read.push_back(piece.value()); });
+        const std::size_t count = read.size();
+        REQUIRE(eventually(rig.loop, [&] { return read.size() > count; }));
+        return read.back();
+    };
+    CHECK(ask().error == ENOENT);
+    std::ofstream{path} << "0123456789";
+    FilePiece piece = ask();
+    CHECK(piece.text == "678");
+    CHECK(piece.size == 10);
+    Child child{rig, rig.file(path)};
+    child.says("abc");
+    REQUIRE(eventually(rig.loop, [&] { return contents(path).size() == 13; }));
+    piece = ask();
+    CHECK(piece.text == "9ab");
+    CHECK(piece.size == 13);
+    child.out.close();
+    REQUIRE(eventually(rig.loop, [&] { return child.is_done; }));
+    CHECK(rig.files.count() == 0);
+    CHECK(ask().text == "9ab");
+}
+
+TEST_CASE("a log that is cleared while it is written begins anew, and loses nothing that follows") {
+    Rig rig;
+    const std::string path = rig.folder / "a.log";
+    std::optional<int> error;
+    const auto clear = [&] {
+        error.reset();
+        rig.files.clear(path, [&](std::optional<int> code) { error = code.value(); });
+        return eventually(rig.loop, [&] { return error.has_value(); }) ? *error : -1;
+    };
+    CHECK(clear() == 0);  // nothing is there
+    Child child{rig, rig.file(path)};
+    child.says("old");
+    REQUIRE(eventually(rig.loop, [&] { return contents(path) == "old"; }));
+    CHECK(clear() == 0);
+    CHECK(contents(path).empty());
+    child.says("new");
+    child.out.close();
+    REQUIRE(eventually(rig.loop, [&] { return child.is_done; }));
+    CHECK(contents(path) == "new");
+    CHECK(clear() == 0);
+    CHECK_FALSE(fs::exists(path));
+}
+
+TEST_CASE("I8: who reads a log while a disk hangs is answered within seconds") {
+    Rig rig;
+    const HangingDisk one{rig.folder / "one"};
+    const HangingDisk two{rig.folder / "two"};
+    Child first{rig, rig.file(one.path), 0};
+    Child second{rig, rig.file(two.path), 1};
+    std::thread flood{[&] { first.floods(60'000, "word"); }};
+    std::thread other_flood{[&] { second.floods(60'000, "word"); }};
+    const bool is_slow = eventually(rig.loop, [&] {
+        return rig.says("log-file-slow path=" + one.path) &&
+               rig.says("log-file-slow path=" + two.path);
+    });
+    std::optional<bool> answer;
+    rig.files.read(
+        rig.folder / "other.log",
+        [](std::uint64_t size) {
+            return FileSlice{0, size};
+        },
+        [&](const std::optional<FilePiece>& piece) { answer = piece.has_value(); });
+    const bool is_answered = eventually(rig.loop, [&] { return answer.has_value(); });
+    const bool is_done = eventually(rig.loop, [&] {
+        static_cast<void>(one.recover());
+        static_cast<void>(two.recover());
+        return first.is_done && second.is_done;
+    });
+    flood.join();
+    other_flood.join();
+    CHECK(is_slow);
+    REQUIRE(is_answered);
+    CHECK_FALSE(*answer);  // two threads are held: the third is not for this
+    CHECK(is_done);
+}
+
 TEST_CASE("a log file that cannot be had is an error, not a file that fails later") {
     Rig rig;
     CHECK(rig.files.open(rig.folder / "no/a.log", {}, {})

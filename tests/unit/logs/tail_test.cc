@@ -34,6 +34,29 @@ TEST_CASE("a ring holds the last bytes and forgets the line that lost its beginn
     CHECK(ring.bytes_ever() == 54);
 }
 
+TEST_CASE("a ring's bytes have their places in all that was ever said; what has gone is left out") {
+    TailRing ring{8};
+    CHECK(ring.piece(0, 10).empty());
+    ring.append("0123456789");
+    CHECK(ring.piece(0, 3) == "234");
+    CHECK(ring.piece(2, 3) == "234");
+    CHECK(ring.piece(5, 100) == "56789");
+    CHECK(ring.piece(10, 5).empty());
+    CHECK(ring.piece(11, 5).empty());
+}
+
+TEST_CASE("a stream that is cleared begins anew, and who follows it goes on") {
+    Tails tails;
+    tails.append({1, false}, "one");
+    CHECK(tails.size({1, false}) == 3);
+    CHECK(tails.piece({1, false}, 1, 9) == "ne");
+    tails.clear({1, false});
+    CHECK(tails.size({1, false}) == 0);
+    CHECK(tails.piece({1, false}, 0, 9).empty());
+    tails.append({1, false}, "two");
+    CHECK(tails.piece({1, false}, 0, 9) == "two");
+}
+
 TEST_CASE("whatever the pieces, a ring's end is the text's end") {
     std::mt19937 random{7};
     for (int round = 0; round < 200; ++round) {
