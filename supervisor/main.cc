@@ -59,16 +59,18 @@ std::variant<daemon::Settings, int> settings_for(const client::RunOptions& optio
 
 // Everything that supervision needs is copied off the start-up's heap before that is let go: the
 // file's tree leaves it full of holes (4 MiB with a thousand programs).
-int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools) {
+int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools, bool& restarts) {
     daemon::Settings settings = *loaded;
     loaded.reset();
     ::malloc_trim(0);
     daemon::Supervisor supervisor{std::move(settings), std::move(tools)};
     if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
-    return supervisor.run();
+    const int status = supervisor.run();
+    restarts = supervisor.is_to_restart();
+    return status;
 }
 
-int run(const client::RunOptions& options) {
+int run(const client::RunOptions& options, char* const* arguments) {
     if (auto adopted = child::become_subreaper(); !adopted)
         return refused(sentence(adopted.error()));
     const auto child_files = child::raise_file_limit();
@@ -81,7 +83,11 @@ int run(const client::RunOptions& options) {
     auto loaded =
         std::make_unique<daemon::Settings>(std::move(std::get<daemon::Settings>(settings)));
     daemon::Tools tools{std::move(*spawner), std::move(*reaper)};
-    return child::run_beside_leader([&] { return supervise(std::move(loaded), std::move(tools)); });
+    bool restarts = false;
+    const int status = child::run_beside_leader(
+        [&] { return supervise(std::move(loaded), std::move(tools), restarts); });
+    if (!restarts) return status;
+    return refused(sentence(child::begin_anew(arguments, child_files)));
 }
 
 }  // namespace
@@ -89,5 +95,7 @@ int run(const client::RunOptions& options) {
 int main(int argc, char** argv) {
     muster::child::block_all_signals();
     muster::child::open_closed_stdio();
-    return muster::client::run(argc, argv, run);
+    return muster::client::run(argc, argv, [argv](const muster::client::RunOptions& options) {
+        return run(options, argv);
+    });
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -79,6 +80,21 @@ void let_go_of_startup() {
     ::madvise(code, end - begin, MADV_NOHUGEPAGE);
     // Clean pages of a private file mapping: nothing can be lost, and a failure costs only memory.
     ::madvise(code, end - begin, MADV_DONTNEED);
+}
+
+Error begin_anew(char* const* arguments, const std::optional<FileLimit>& files) {
+    if (files) {
+        const rlimit limit{files->soft, files->hard};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    const char* ours = "/proc/self/exe";
+    std::array<char, 4096> path{};
+    const ssize_t size = ::readlink(ours, path.data(), path.size() - 1);
+    // By its path, so that it keeps its name; a file that was removed is still there as `ours`.
+    if (size > 0) ::execv(path.data(), arguments);
+    ::execv(ours, arguments);
+    const int error = errno;
+    return Error{"beginning anew: " + errno_text(error)};
 }
 
 int run_beside_leader(const std::function<int()>& program) {

@@ -41,4 +41,8 @@ void let_go_of_startup();
 // O(orphans), however many children there are. Signals stay blocked in both threads.
 int run_beside_leader(const std::function<int()>& program);
 
+// The same program again in this process, with the limit of open files that it was given; one that
+// was installed over it since. Only comes back to say why not.
+Error begin_anew(char* const* arguments, const std::optional<FileLimit>& files);
+
 }  // namespace muster::child

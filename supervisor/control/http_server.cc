@@ -51,6 +51,7 @@ std::string head_of(const Response& response, bool keeps_alive, Framing framing 
         head += fmt::format("Content-Length: {}\r\n", response.body.size());
     if (framing == Framing::chunks) head += "Transfer-Encoding: chunked\r\n";
     if (!response.allow.empty()) head += fmt::format("Allow: {}\r\n", response.allow);
+    head += response.headers;
     head += keeps_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
     return head;
 }

@@ -64,6 +64,7 @@ struct Response {
     std::string_view content_type = "application/json";
     std::string_view allow = {};                 // of a 405
     std::shared_ptr<BodySource> rest = nullptr;  // what follows `body`; null: nothing
+    std::string_view headers = {};               // more of them, each with its end of line
 };
 
 struct HttpLimits {

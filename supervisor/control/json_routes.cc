@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -25,7 +24,7 @@ constexpr std::string_view known_routes =
     "GET /v1/status, /v1/processes, /v1/processes/ID[/why], /v1/logs/ID, /v1/events, /v1/workers, "
     "/v1/fleet, /metrics, /livez, /readyz; POST "
     "/v1/processes/SEL/{start,stop,restart,roll,quiet,resume,signal}, /v1/programs/NAME/scale, "
-    "/v1/reload, /v1/shutdown, /v1/sweep";
+    "/v1/reload, /v1/shutdown, /v1/sweep; and supervisord's /RPC2, /logtail, /mainlogtail";
 
 constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
 
@@ -363,16 +362,6 @@ Response wrong_method(const Request& request, std::string_view allowed) {
     return response;
 }
 
-// Of the contract, but not in this version.
-constexpr std::array<std::string_view, 3> later_paths{"/RPC2", "/logtail", "/mainlogtail"};
-
-bool is_later_path(std::string_view path) {
-    return std::any_of(later_paths.begin(), later_paths.end(), [&](std::string_view later) {
-        return path.substr(0, later.size()) == later &&
-               (path.size() == later.size() || path[later.size()] == '/');
-    });
-}
-
 // The verbs' one parameter: "wait=true".
 std::optional<bool> parse_wait(std::string_view query) {
     if (query.empty() || query == "wait=false" || query == "wait=0") return false;
@@ -656,7 +645,7 @@ void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respo
     const bool is_status = path == "/v1/status";
     const bool is_ready = path == "/readyz";
     if (!is_processes && !is_status && !is_ready && path != "/livez")
-        return respond(is_later_path(path) ? not_supported(path) : not_found(path));
+        return respond(not_found(path));
     if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
     if (is_processes) return respond(processes(backend_));
     if (is_status) return respond(status(backend_));

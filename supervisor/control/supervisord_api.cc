@@ -25,6 +25,8 @@ std::optional<std::int32_t> whole_number(const Value& value) {
     return number;
 }
 
+constexpr std::string_view remote_event = "supervisor.sendRemoteCommEvent";
+
 Value result_of(const Known& process, int status, std::string_view text) {
     return Struct{{"name", process.id},
                   {"group", process.group},
@@ -51,7 +53,7 @@ struct SupervisordApi::Method {
 };
 
 SupervisordApi::SupervisordApi(Backend backend, SupervisordBackend more)
-    : backend_(std::move(backend)), more_(std::move(more)) {}
+    : backend_(std::move(backend)), more_(std::move(more)), logs_(backend_, more_.logs) {}
 
 void SupervisordApi::handle(const Request& request, const HttpServer::Respond& respond) {
     if (request.method != "POST")
@@ -88,7 +90,9 @@ void SupervisordApi::call(const xmlrpc::Call& call, Answer answer) {
         if (type == 's' && call.params[i].as<std::string>() == nullptr) return wrong();
         if (type == 'i' && !whole_number(call.params[i])) return wrong();
     }
-    if (call.method.starts_with("supervisor.") && backend_.supervisor().state != "running")
+    // sendRemoteCommEvent alone does not ask.
+    if (call.method.starts_with("supervisor.") && call.method != remote_event &&
+        backend_.supervisor().state != "running")
         return answer.failed(make_fault(fault::shutdown_state, "SHUTDOWN_STATE"));
     method->run(*this, call.params, answer);
 }
@@ -215,6 +219,47 @@ SupervisordApi::Many SupervisordApi::signalling(const xmlrpc::Value& signal) {
             }};
 }
 
+// ── logs ───────────────────────────────────────────────────────────────────────────────────────
+
+void SupervisordApi::log_call(LogCall call,
+                              bool is_stderr,
+                              const Params& params,
+                              const Answer& answer) {
+    const SupervisordLogs::Wanted wanted{text_at(params, 0), is_stderr, *whole_number(params[1]),
+                                         *whole_number(params[2])};
+    if (wanted.name.empty()) return answer.failed(bad_name(""));
+    if (call == LogCall::read)
+        logs_.read(wanted, answer.done, answer.failed);
+    else
+        logs_.tail(wanted, answer.done, answer.failed);
+}
+
+void SupervisordApi::clear_all_logs(const Answer& answer) {
+    const Many clearing{[](const SupervisordState&) { return true; },
+                        [this](const std::string& name, const Answer& one) {
+                            logs_.clear(name, one.done, one.failed);
+                        }};
+    many(clearing, "", answer);
+}
+
+// What is written to a child's stdin goes nowhere: as if the child had closed it.
+void SupervisordApi::send_stdin(const std::string& name, const Value& chars, const Answer& answer) {
+    if (chars.as<std::string>() == nullptr)
+        return answer.failed(make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS",
+                                        std::to_string(whole_number(chars).value_or(0))));
+    const auto process = find(backend_, name);
+    if (!process) return answer.failed(bad_name(name));
+    if (process->state->name != "RUNNING" && process->state->name != "STARTING")
+        return answer.failed(make_fault(fault::not_running, "NOT_RUNNING", name));
+    answer.failed(make_fault(fault::no_file, "NO_FILE", name));
+}
+
+void SupervisordApi::restart(const Answer& answer) {
+    more_.restart([answer](const std::optional<Fault>& fault) {
+        fault ? answer.failed(*fault) : answer.done(true);
+    });
+}
+
 // ── the file ───────────────────────────────────────────────────────────────────────────────────
 
 // Doubly nested, as there.
@@ -329,12 +374,78 @@ const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
                  api.backend_.shutdown();
              }},
             {"supervisor.restart", "", "boolean", "Stops everything and starts anew.",
+             [](Api& api, const Params&, const Answer& a) { api.restart(a); }},
+            {"supervisor.readLog", "ii", "string int int", "A part of the supervisor's own log.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.logs_.read({"", false, *whole_number(p[0]), *whole_number(p[1])}, a.done,
+                                a.failed);
+             }},
+            {"supervisor.readMainLog", "ii", "string int int",
+             "A part of the supervisor's own log.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.logs_.read({"", false, *whole_number(p[0]), *whole_number(p[1])}, a.done,
+                                a.failed);
+             }},
+            {"supervisor.clearLog", "", "boolean", "Empties the supervisor's own log.",
              [](Api& api, const Params&, const Answer& a) {
-                 if (!api.more_.restart)
-                     return a.failed(
-                         make_fault(fault::failed, "FAILED", "not supported in this version"));
+                 api.logs_.clear("", a.done, a.failed);
+             }},
+            {"supervisor.readProcessLog", "sii", "string string int int", "A part of its stdout.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.log_call(LogCall::read, false, p, a);
+             }},
+            {"supervisor.readProcessStdoutLog", "sii", "string string int int",
+             "A part of its stdout.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.log_call(LogCall::read, false, p, a);
+             }},
+            {"supervisor.readProcessStderrLog", "sii", "string string int int",
+             "A part of its stderr.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.log_call(LogCall::read, true, p, a);
+             }},
+            {"supervisor.tailProcessLog", "sii", "array string int int",
+             "The end of its stdout, the log's size, and whether there was more.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.log_call(LogCall::tail, false, p, a);
+             }},
+            {"supervisor.tailProcessStdoutLog", "sii", "array string int int",
+             "The end of its stdout, the log's size, and whether there was more.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.log_call(LogCall::tail, false, p, a);
+             }},
+            {"supervisor.tailProcessStderrLog", "sii", "array string int int",
+             "The end of its stderr, the log's size, and whether there was more.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.log_call(LogCall::tail, true, p, a);
+             }},
+            {"supervisor.clearProcessLog", "s", "boolean string", "Empties both logs of a process.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 if (text_at(p, 0).empty()) return a.failed(bad_name(""));
+                 api.logs_.clear(text_at(p, 0), a.done, a.failed);
+             }},
+            {"supervisor.clearProcessLogs", "s", "boolean string",
+             "Empties both logs of a process.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 if (text_at(p, 0).empty()) return a.failed(bad_name(""));
+                 api.logs_.clear(text_at(p, 0), a.done, a.failed);
+             }},
+            {"supervisor.clearAllProcessLogs", "", "array", "Empties the logs of all processes.",
+             [](Api& api, const Params&, const Answer& a) { api.clear_all_logs(a); }},
+            {"supervisor.sendProcessStdin", "sb", "boolean string string",
+             "Fails: a program's stdin is /dev/null here.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 api.send_stdin(text_at(p, 0), p[1], a);
+             }},
+            {remote_event, "ss", "boolean string string", "An event for who listens to them.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 if (api.more_.remote_event) api.more_.remote_event(text_at(p, 0), text_at(p, 1));
                  a.done(true);
-                 api.more_.restart();
+             }},
+            {"supervisor.getAllConfigInfo", "", "array",
+             "The settings of all processes of the file that was read last.",
+             [](Api& api, const Params&, const Answer& a) {
+                 a.done(config_infos(api.more_.each_config));
              }},
             {"supervisor.reloadConfig", "", "array",
              "Reads the file: which groups it adds, changes and removes. Applies nothing.",

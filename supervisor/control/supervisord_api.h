@@ -14,7 +14,9 @@
 #include "base/result.h"
 #include "control/api.h"
 #include "control/http_server.h"
+#include "control/supervisord_configs.h"
 #include "control/supervisord_faults.h"
+#include "control/supervisord_logs.h"
 #include "control/supervisord_processes.h"
 #include "control/xmlrpc.h"
 
@@ -25,7 +27,13 @@ struct SupervisordBackend {
     // Why its command could not be started if it were tried now: not found (20) or not executable
     // (21); nothing where it could.
     std::function<std::optional<Fault>(const std::string& process)> launchable;
-    std::function<void()> restart = {};  // stop everything, read the file again, start anew
+    SupervisordLogsBackend logs = {};
+    // Stops everything, reads the file again and starts anew; or why not.
+    std::function<void(std::function<void(std::optional<Fault>)>)> restart = {};
+    // Each process of what was read last, whether it is active or not.
+    std::function<void(const std::function<void(const ConfigView&)>&)> each_config = {};
+    // What sendRemoteCommEvent brings; nobody listens where it is empty.
+    std::function<void(const std::string& type, const std::string& data)> remote_event = {};
 };
 
 class SupervisordApi {
@@ -38,6 +46,10 @@ public:
     // POST /RPC2. Answers once, at once or when the method's wait is over. The object outlives
     // its open calls.
     void handle(const Request& request, const HttpServer::Respond& respond);
+    // GET /logtail/NAME[/CHANNEL] and /mainlogtail.
+    void stream(const Request& request, const HttpServer::Respond& respond) const {
+        logs_.stream(request, respond);
+    }
 
 private:
     struct Answer {  // exactly one of both is called
@@ -55,6 +67,12 @@ private:
     void start_one(const std::string& name, bool wait, const Answer& answer);
     void stop_one(const std::string& name, bool wait, const Answer& answer);
     void signal_one(const std::string& name, const xmlrpc::Value& signal, const Answer& answer);
+
+    enum class LogCall : std::uint8_t { read, tail };
+    void log_call(LogCall call, bool is_stderr, const Params& params, const Answer& answer);
+    void clear_all_logs(const Answer& answer);
+    void send_stdin(const std::string& name, const xmlrpc::Value& chars, const Answer& answer);
+    void restart(const Answer& answer);
 
     void reload_config(const Answer& answer);
     void change_group(const std::function<std::optional<ApiError>(const std::string&)>& change,
@@ -75,6 +93,7 @@ private:
 
     Backend backend_;
     SupervisordBackend more_;
+    SupervisordLogs logs_;
 };
 
 }  // namespace muster::control

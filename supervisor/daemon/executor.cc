@@ -162,6 +162,11 @@ void Executor::adopt(ProgramId program, PreparedProgram prepared) {
     prepared_[program.value()] = std::move(prepared);
 }
 
+std::optional<std::uint32_t> Executor::uid_of(ProgramId program) const {
+    const auto& identity = prepared_[program.value()].identity;
+    return identity ? std::optional<std::uint32_t>(identity->uid) : std::nullopt;
+}
+
 // What its current or last life was made of.
 const config::Program& Executor::life_of(ProcessId process) const {
     const auto& made_of = parts_[process.value()].made_of;

@@ -73,6 +73,8 @@ public:
     Outcome prepare(Surroundings surroundings);
     // Of a program that a reload has brought or changed: for its next lives.
     void adopt(ProgramId program, PreparedProgram prepared);
+    // As whom it runs; nothing where that is us.
+    [[nodiscard]] std::optional<std::uint32_t> uid_of(ProgramId program) const;
 
     // The name of a process's next life; {pid} stands in it as child::pid_marker until the spawn.
     [[nodiscard]] std::string new_name(ProcessId process);

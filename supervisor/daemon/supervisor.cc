@@ -119,7 +119,8 @@ Supervisor::Supervisor(Settings settings, Tools tools)
            settings_.config.supervisor.log_level,
            settings_.config.supervisor.log_format == config::LogFormat::json ? logs::Format::json
                                                                              : logs::Format::text,
-           &events_),
+           &events_,
+           &own_lines_),
       fleet_(take_plans(settings_.config),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,
@@ -693,6 +694,7 @@ void Supervisor::log_status() {
 }
 
 void Supervisor::begin_shutdown(bool is_fast, const char* why) {
+    restarts_ = false;  // an end is an end
     enter_stopping(why);
     if (is_fast && stage_ == Stage::stopping) shutdown_timer_.arm(loop_.now() + quit_patience);
     fleet_.shut_down(0, moment(), actions_);

@@ -46,6 +46,12 @@ struct Settings {
     bool is_plain = false;                    // `run -- CMD`: one child, which also gets our stdin
 };
 
+// The file that has a stream, or will have it; "" = none, or not known before its first life.
+std::string_view log_path(const ProcessParts& parts,
+                          const config::Program& program,
+                          bool is_stderr);
+control::ApiError no_such_process(const std::string& selector);
+
 class Supervisor {
 public:
     Supervisor(Settings settings, Tools tools);
@@ -56,6 +62,8 @@ public:
     // Everything that can fail before the first child: the control socket, users, addresses.
     Outcome open();
     int run();  // until the end; the exit status
+    // The process is to begin anew, with its arguments.
+    [[nodiscard]] bool is_to_restart() const { return restarts_; }
 
 private:
     enum class Stage : std::uint8_t { running, stopping, paying, over };
@@ -131,6 +139,19 @@ private:
     using FileDone =
         std::function<void(std::variant<std::shared_ptr<FileRead>, control::ApiError>)>;
     void read_file(FileDone done);
+    struct LogPlace;
+    [[nodiscard]] LogPlace place_of(const control::LogName& name) const;
+    [[nodiscard]] const logs::Tails& tails_of(const control::LogName& name);
+    void read_log(const control::LogName& name,
+                  const control::ChooseLogSlice& choose,
+                  const control::LogRead& done);
+    void clear_logs(const std::string& process,
+                    const std::function<void(std::optional<control::Fault>)>& done);
+    std::shared_ptr<control::BodySource> follow_log(const control::LogName& name);
+    control::SupervisordBackend supervisord_backend();
+    void each_config(const std::function<void(const control::ConfigView&)>& visit) const;
+    void restart(const std::function<void(std::optional<control::Fault>)>& done);
+
     void begin_reading();
     void have_read(const std::shared_ptr<FileRead>& file);
     void reload(bool dry_run, bool wait, const control::ReloadDone& done);
@@ -138,6 +159,7 @@ private:
     std::optional<control::ApiError> add_group(const std::string& group);
     std::optional<control::ApiError> remove_group(const std::string& group);
     [[nodiscard]] config::Config running_config() const;
+    [[nodiscard]] config::Config last_config() const;
     [[nodiscard]] std::optional<control::ApiError> refusal(const config::Config& wanted) const;
     void apply(const config::Difference& difference,
                FileRead& file,
@@ -178,6 +200,7 @@ private:
     loop::Loop loop_;
     logs::OutputWriter output_;
     logs::EventRing events_;
+    logs::Tails own_lines_;  // the last of our log
     logs::EventLog log_;
     core::Fleet fleet_;
     Parts parts_;
@@ -204,6 +227,7 @@ private:
     Stage stage_ = Stage::running;
     std::optional<int> finish_with_;  // nothing is left to do but to leave
     int status_ = 0;
+    bool restarts_ = false;  // when it is over
     TimePoint shutdown_began_;
     bool is_gate_late_ = false;  // it waits for what survived an earlier life
 

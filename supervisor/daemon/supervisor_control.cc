@@ -22,59 +22,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-control::ApiError no_such_process(const std::string& selector) {
-    return {404, "no_such_process", fmt::format("no process or program is called '{}'", selector),
-            "GET /v1/processes, or `muster status`, lists them"};
-}
-
-// Says to one client what a stream says from now on.
-class LogFollower final : public control::BodySource, private logs::Follower {
-public:
-    LogFollower(logs::Tails& tails, logs::StreamKey stream) : tails_(tails), stream_(stream) {}
-    ~LogFollower() override {
-        if (sink_ != nullptr) tails_.forget(stream_, *this);
-    }
-    void start(control::BodySink& sink) override {
-        sink_ = &sink;
-        tails_.follow(stream_, *this);
-    }
-
-private:
-    void output(std::string_view bytes) override { sink_->write(bytes); }
-
-    logs::Tails& tails_;
-    logs::StreamKey stream_;
-    control::BodySink* sink_ = nullptr;
-};
-
-control::ApiError not_captured(const control::LogQuery& query) {
-    const char* stream = query.is_stderr ? "stderr" : "stdout";
-    return {
-        409, "not_captured",
-        fmt::format("the {} of '{}' does not pass through the supervisor", stream, query.process),
-        fmt::format("{} = \"forward\", or a file, is what `muster logs` can show", stream)};
-}
-
-// Enough for so many lines of a usual length.
-std::size_t bytes_for(std::size_t lines) {
-    constexpr std::size_t least = std::size_t{64} * 1024;
-    constexpr std::size_t most = std::size_t{1024} * 1024;
-    return std::min(most, std::max(least, lines * 256));
-}
-
 }  // namespace
 
 Outcome Supervisor::open_control() {
-    supervisord_ = std::make_unique<control::SupervisordApi>(
-        backend(), control::SupervisordBackend{
-                       .launchable = [this](const std::string& id) { return launchable(id); },
-                   });
+    supervisord_ = std::make_unique<control::SupervisordApi>(backend(), supervisord_backend());
     control::JsonRoutes routes{backend()};
     server_ = std::make_unique<control::HttpServer>(
         loop_, [this, routes = std::move(routes)](const control::Request& request,
                                                   const control::HttpServer::Respond& respond) {
             if (request.path == "/RPC2" || request.path == "/RPC2/")
                 supervisord_->handle(request, respond);
+            else if (control::is_log_stream(request.path))
+                supervisord_->stream(request, respond);
             else
                 routes.handle(request, respond);
         });
@@ -176,10 +135,8 @@ void Supervisor::visit_program(ProgramId program,
         process.spawn_error = parts.spawn_error;
         const config::Program& settings = program_of(id);
         process.command = settings.command.front();
-        if (settings.stdout_to.kind == config::OutputKind::file)
-            process.stdout_path = settings.stdout_to.path;
-        if (settings.stderr_to.kind == config::OutputKind::file)
-            process.stderr_path = settings.stderr_to.path;
+        process.stdout_path = log_path(parts, settings, false);
+        process.stderr_path = log_path(parts, settings, true);
         if (const auto next = machine.next_try())
             process.next_try_in = std::max(Duration{}, *next - now);
         visit(process);
@@ -233,38 +190,6 @@ std::vector<std::string> Supervisor::not_ready() const {
                                       why.empty() ? "" : ", ", why));
     }
     return missing;
-}
-
-// As supervisord looks before it looks at the state (its options.py, get_execv_args).
-std::optional<control::Fault> Supervisor::launchable(const std::string& id) const {
-    const auto found = std::find_if(parts_.begin(), parts_.end(),
-                                    [&](const ProcessParts& parts) { return parts.id == id; });
-    if (found == parts_.end()) return std::nullopt;
-    const ProcessId process{static_cast<std::uint32_t>(found - parts_.begin())};
-    const std::string& command =
-        settings_.config.programs[fleet_.program_of(process).value()].command.front();
-    std::vector<std::string> places{command};
-    if (command.find('/') == std::string::npos) {
-        places.clear();
-        const char* path = std::getenv("PATH");
-        for (const std::string& folder : split(path == nullptr ? "/bin:/usr/bin" : path, ':'))
-            places.push_back((folder.empty() ? "." : folder) + "/" + command);
-    }
-    for (const std::string& place : places) {
-        struct stat status {};
-        if (::stat(place.c_str(), &status) != 0) continue;
-        if (S_ISDIR(status.st_mode))
-            return control::Fault{
-                21, fmt::format("NOT_EXECUTABLE: command at '{}' is a directory", place)};
-        if ((status.st_mode & 0111) == 0)
-            return control::Fault{
-                21, fmt::format("NOT_EXECUTABLE: command at '{}' is not executable", place)};
-        if (::access(place.c_str(), X_OK) != 0)
-            return control::Fault{
-                21, fmt::format("NOT_EXECUTABLE: no permission to run command '{}'", place)};
-        return std::nullopt;
-    }
-    return control::Fault{20, fmt::format("NO_FILE: can't find command '{}'", command)};
 }
 
 std::vector<control::VerbOutcome> Supervisor::states(
@@ -391,39 +316,6 @@ std::optional<control::ApiError> Supervisor::why(
         }
         tell(view);
     });
-    return std::nullopt;
-}
-
-std::optional<control::ApiError> Supervisor::logs(const control::LogQuery& query,
-                                                  const control::HttpServer::Respond& respond) {
-    const auto found = std::find_if(parts_.begin(), parts_.end(), [&](const ProcessParts& parts) {
-        return parts.id == query.process;
-    });
-    if (found == parts_.end()) return no_such_process(query.process);
-    const ProcessId id{static_cast<std::uint32_t>(found - parts_.begin())};
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
-    const bool is_stderr =
-        query.is_stderr && program.stderr_to.kind != config::OutputKind::as_stdout;
-    const config::OutputKind kind = (is_stderr ? program.stderr_to : program.stdout_to).kind;
-    if (kind != config::OutputKind::forward && kind != config::OutputKind::file)
-        return not_captured(query);
-    const logs::StreamKey stream{id.value(), is_stderr};
-    const auto answer = [this, stream, query, respond](std::string text) {
-        control::Response response{.body = std::move(text), .content_type = "text/plain"};
-        if (query.follows) response.rest = std::make_shared<LogFollower>(executor_.tails(), stream);
-        respond(std::move(response));
-    };
-    const std::unique_ptr<std::string>& path = found->log_file[is_stderr ? 1 : 0];
-    logs::LogFile* file = path ? executor_.log_files().find(*path) : nullptr;
-    if (file == nullptr) {
-        answer(executor_.tails().last(stream, query.lines));
-        return std::nullopt;
-    }
-    file->tail(bytes_for(query.lines),
-               [this, stream, answer, lines = query.lines](const std::optional<std::string>& text) {
-                   answer(text ? std::string(logs::last_lines(*text, lines))
-                               : executor_.tails().last(stream, lines));
-               });
     return std::nullopt;
 }
 

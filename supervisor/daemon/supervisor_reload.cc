@@ -328,6 +328,10 @@ void Supervisor::apply(const config::Difference& difference,
     all->close();
 }
 
+config::Config Supervisor::last_config() const {
+    return last_read_ ? last_read_->config : running_config();
+}
+
 void Supervisor::reread(const control::RereadDone& done) {
     read_file([this, done](auto read) {
         if (const auto* error = std::get_if<control::ApiError>(&read)) return done(*error);

@@ -1,14 +1,17 @@
 """supervisord's own client, side by side: what it prints and how it exits must not tell the two servers apart."""
 
 import concurrent.futures
+import json
 import os
 import re
+import signal
 import subprocess
+import xmlrpc.client
 
 import pytest
 
 from support.eventually import eventually
-from support.rig import environment
+from support.rig import call, environment
 
 HOME = os.environ.get("MUSTER_TEST_SUPERVISOR")  # a venv with supervisord
 
@@ -39,6 +42,24 @@ autostart=false
 command=sh -c 'exit 3'
 autostart=false
 startretries=0
+[program:chatty]
+command=sh -c 'trap "echo again" USR1; echo one; echo two >&2; while :; do sleep 0.1; done'
+startsecs=0
+priority=5
+[program:filed]
+command=sh -c 'trap "echo again" USR1; echo one; echo two >&2; while :; do sleep 0.1; done'
+startsecs=0
+redirect_stderr=true
+stdout_logfile=%(here)s/filed.log
+[program:mute]
+command=sleep 1000
+startsecs=0
+stdout_logfile=NONE
+stderr_logfile=NONE
+[program:later]
+command=sleep 1000
+autostart=false
+stdout_logfile=%(here)s/later.log
 """
 
 MUSTER = """\
@@ -61,13 +82,31 @@ command = ["sh", "-c", "exit 3"]
 autostart = false
 start_limit = 1
 on_fatal = "stay"
+[program.chatty]
+command = ["sh", "-c", 'trap "echo again" USR1; echo one; echo two >&2; while :; do sleep 0.1; done']
+ready = { after = "0s" }
+priority = 5
+[program.filed]
+command = ["sh", "-c", 'trap "echo again" USR1; echo one; echo two >&2; while :; do sleep 0.1; done']
+ready = { after = "0s" }
+stdout = "./filed.log"
+stderr = "stdout"
+[program.mute]
+command = "sleep 1000"
+ready = { after = "0s" }
+stdout = "null"
+stderr = "null"
+[program.later]
+command = "sleep 1000"
+autostart = false
+stdout = "./later.log"
 """
 
 COMMANDS = [
     "version", "status", "status nosuch many:nosuch many:*", "start many:many_00", "start many:*",
     "start one gone folder nosuch nosuch:*", "status", "signal HUP nosuch", "signal FOO one",
     "signal CONT one", "signal 18 many:*", "pid one", "pid gone nosuch", "restart one", "stop one",
-    "stop one nosuch nosuch:*", "stop many:*", "stop many:*", "start early", "status early",
+    "stop one nosuch nosuch:*", "stop many:*", "stop many:*", "start early", "status early until FATAL",
     "start one many:many_01", "stop all", "status", "frobnicate",
 ]
 
@@ -100,14 +139,42 @@ def same_for_both(text):
     return sorted(text.splitlines())  # several that end at once come in either order
 
 
+# Many commands in one interpreter: most of a supervisorctl's time is Python's start.
+MANY = """
+import contextlib, io, json, sys, time
+from supervisor import supervisorctl
+done = []
+for command in json.load(sys.stdin):
+    command, _, awaited = command.partition(" until ")  # a word in what it prints
+    end = time.monotonic() + 15
+    while True:
+        out, err, code = io.StringIO(), io.StringIO(), None
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                supervisorctl.main(["-s", sys.argv[1], *command.split()])
+            except SystemExit as exit:
+                code = exit.code
+        if awaited in out.getvalue() or time.monotonic() > end:
+            break
+    done.append((code, out.getvalue(), err.getvalue()))
+json.dump(done, sys.stdout)
+"""
+
+
+def ask_all(socket, commands):
+    done = subprocess.run([f"{HOME}/bin/python", "-c", MANY, f"unix://{socket}"], input=json.dumps(commands),
+                          capture_output=True, text=True, timeout=120, env=environment(socket.parent))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def compare(theirs_at, ours_at, commands):
-    sockets = (theirs_at, ours_at)
-    for command in commands:
-        with concurrent.futures.ThreadPoolExecutor() as both:
-            theirs, ours = both.map(ask, sockets, (command, command))
-        assert ours[0] == theirs[0], (command, ours, theirs)
-        assert same_for_both(ours[1]) == same_for_both(theirs[1]), command
-        assert bool(ours[2]) == bool(theirs[2]), (command, ours, theirs)
+    with concurrent.futures.ThreadPoolExecutor() as both:
+        theirs, ours = both.map(ask_all, (theirs_at, ours_at), (commands, commands))
+    for command, them, us in zip(commands, theirs, ours, strict=True):
+        assert us[0] == them[0], (command, us, them)
+        assert same_for_both(us[1]) == same_for_both(them[1]), command
+        assert bool(us[2]) == bool(them[2]), (command, us, them)
 
 
 @pytest.fixture(scope="module")
@@ -119,11 +186,121 @@ def supervisord(tmp_path_factory):
     server.end()
 
 
+def rpc(socket, method, *parameters):
+    """What a method answers, or its fault's code and text."""
+    status, text = call(socket, "POST", "/RPC2", xmlrpc.client.dumps(parameters, method))
+    assert status == 200, (method, parameters, status, text)
+    try:
+        return xmlrpc.client.loads(text)[0][0]
+    except xmlrpc.client.Fault as fault:
+        return fault.faultCode, fault.faultString
+
+
+class Following:
+    """A `supervisorctl tail -f` that goes on until it is interrupted, as by Ctrl-C."""
+
+    def __init__(self, socket, command):
+        self.process = subprocess.Popen(
+            [f"{HOME}/bin/supervisorctl", "-s", f"unix://{socket}", *command.split()],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(socket.parent))
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.text = ""
+
+    def has(self, wanted):
+        self.text += (self.process.stdout.read() or b"").decode()
+        return wanted in self.text
+
+    def end(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+
+
+LOG_COMMANDS = [
+    "tail chatty", "tail chatty stderr", "tail -5 chatty", "tail -2 chatty stderr", "tail filed",
+    "tail filed stderr", "tail filed nosuch", "tail mute", "tail mute stderr", "tail nosuch",
+    "tail later", "tail many:*", "tail", "tail -x chatty", "tail -f", "tail -f nosuch", "tail -f mute", "clear",
+    "clear chatty filed nosuch", "tail chatty", "tail filed", "clear mute later", "clear all", "avail", "version",
+    "maintail -x", "fg nosuch", "fg many:many_00", "fg", "shutdown now",
+]
+
+SLICES = [(0, 0), (0, 2), (2, 3), (3, 0), (100, 5), (-3, 0), (-100, 0), (0, -1), (-1, 1), (4, 1024),
+          (0, 1024), (1024, 8), (7, 1), (8, 1), (0, 8), (-5, 3), ("0", "2")]
+
+
+def test_logs_give_the_same_text_and_exit_code(supervisord, muster):
+    instance = muster(MUSTER)
+    sockets = supervisord.socket, instance.control
+    for socket in sockets:
+        eventually(15, lambda socket=socket: ask(socket, "tail filed") == (0, "one\ntwo\n\n", ""))
+    for method in ("readProcessStdoutLog", "readProcessLog", "tailProcessStdoutLog",
+                   "tailProcessLog", "readProcessStderrLog", "tailProcessStderrLog"):
+        for name in ("chatty", "filed", "mute", "nosuch", "many:*"):
+            for offset, length in SLICES if name in ("chatty", "filed") else SLICES[-6:]:
+                theirs, ours = [rpc(socket, f"supervisor.{method}", name, offset, length)
+                                for socket in sockets]
+                assert ours == theirs, (method, name, offset, length)
+    compare(*sockets, LOG_COMMANDS)
+    for command in ("maintail", "maintail -10"):
+        (theirs, _, _), (ours, text, errors) = [ask(socket, command) for socket in sockets]
+        assert (ours, errors) == (theirs, "") and len(text) > 9, (command, ours, text, errors)
+    for offset, length in SLICES:
+        theirs, ours = [rpc(socket, "supervisor.readLog", offset, length) for socket in sockets]
+        assert isinstance(ours, str) == isinstance(theirs, str), (offset, length, theirs, ours)
+        assert isinstance(ours, str) or ours == theirs
+    assert rpc(instance.control, "supervisor.clearLog") is True
+    assert rpc(instance.control, "supervisor.readLog", 0, 0) == ""
+    assert rpc(instance.control, "supervisor.sendProcessStdin", "one", "x") == (20, "NO_FILE: one")
+    for stdin in (("nosuch", "x"), ("many:many_00", "x"), ("one", 5)):
+        theirs, ours = [rpc(socket, "supervisor.sendProcessStdin", *stdin) for socket in sockets]
+        assert ours == theirs, stdin
+    theirs, ours = [rpc(socket, "supervisor.getAllConfigInfo") for socket in sockets]
+    shapes = [[(one["name"], {key: type(one[key]) for key in one if key != "uid"})
+               for one in all_infos] for all_infos in (theirs, ours)]
+    assert shapes[0] == shapes[1]
+    for one, other in zip(theirs, ours):
+        for key in ("group", "autostart", "inuse", "exitcodes", "group_prio", "process_prio",
+                    "redirect_stderr", "stopsignal", "directory", "uid"):
+            assert one[key] == other[key], (one["name"], key)
+    assert rpc(sockets[0], "system.listMethods") == rpc(sockets[1], "system.listMethods")
+    for method in rpc(sockets[0], "system.listMethods"):
+        theirs, ours = [rpc(socket, "system.methodSignature", method) for socket in sockets]
+        assert ours == theirs, method
+
+
 def test_daily_commands_give_the_same_text_and_exit_code(supervisord, muster):
     instance = muster(MUSTER)
     eventually(15, lambda: "RUNNING" in ask(supervisord.socket, "status one")[1])
     eventually(15, lambda: "RUNNING" in ask(instance.control, "status one")[1])
     compare(supervisord.socket, instance.control, COMMANDS)
+
+
+def follow_over_clears_and_restarts(socket):
+    """The exit codes of four followers, each of which has seen what it had to."""
+    ask(socket, "restart chatty filed")
+    eventually(15, lambda: "two" in ask(socket, "tail filed")[1])
+    ask(socket, "clear all")
+    chatty, filed, errors, main = [Following(socket, command) for command in (
+        "tail -f chatty", "tail -f filed stdout", "tail -f chatty stderr", "maintail -f")]
+    for one in (chatty, filed, errors, main):
+        eventually(15, lambda one=one: one.has("==> Press Ctrl-C to exit <==\n"))
+    for one in (chatty, filed):  # it may have asked, but not be served yet
+        eventually(15, lambda one=one: ask(socket, "signal USR1 chatty filed") and one.has("again"))
+    ask(socket, "clear filed")
+    ask(socket, "restart chatty filed")
+    for one, word in ((chatty, "one"), (filed, "two"), (errors, "two"), (main, "chatty")):
+        eventually(15, lambda one=one, word=word: one.has(word), f"{word} from {socket}")
+    return [one.end() for one in (chatty, filed, errors, main)]
+
+
+def test_a_followed_log_goes_on_over_clears_and_restarts(supervisord, muster):
+    instance = muster(MUSTER)
+    with concurrent.futures.ThreadPoolExecutor() as both:
+        assert list(both.map(follow_over_clears_and_restarts,
+                             (supervisord.socket, instance.control))) == [[0, 0, 0, 0]] * 2
 
 
 CHANGES = ["reread", "add new", "add nosuch", "remove many", "update", "status", "reread",
@@ -133,7 +310,7 @@ CHANGES = ["reread", "add new", "add nosuch", "remove many", "update", "status",
 def test_changes_of_the_file_give_the_same_text_and_exit_code(supervisord, muster):
     instance = muster(MUSTER)
     eventually(15, lambda: "RUNNING" in ask(instance.control, "status one")[1])
-    ask(supervisord.socket, "start one many:*")
+    ask(supervisord.socket, "start one many:* chatty filed mute")
     ask(instance.control, "start many:*")
     theirs = supervisord.socket.parent / "s.conf"
     cut = SUPERVISORD.index("[program:gone]"), SUPERVISORD.index("[program:folder]")
@@ -146,6 +323,29 @@ def test_changes_of_the_file_give_the_same_text_and_exit_code(supervisord, muste
     instance.file.write_text("[program.x]\n")
     ours = ask(instance.control, "reread")
     assert ours[0] == 1 and ours[1].startswith("ERROR: CANT_REREAD: "), ours
+
+
+def test_reload_begins_anew_in_the_same_process(supervisord, muster):
+    instance = muster(MUSTER)
+    before = instance.running("one")
+    instance.file.write_text(instance.file.read_text() + "[program.x]\n")
+    code, text, _ = ask(instance.control, "reload")
+    assert code == 1 and "CANT_REREAD" in text, text
+    assert instance.one("one")["pid"] == before["pid"]
+    instance.file.write_text(instance.file.read_text().replace(
+        "[program.x]\n", '[program.x]\ncommand = "sleep 1000"\n'))
+    for socket in (supervisord.socket, instance.control):
+        pid = ask(socket, "pid")
+        one = ask(socket, "pid one")
+        assert ask(socket, "reload") == (0, "Restarted supervisord\n", ""), socket
+        eventually(20, lambda socket=socket, one=one: "RUNNING" in ask(socket, "status one")[1]
+                   and ask(socket, "pid one") != one, f"{socket} back")
+        assert ask(socket, "pid") == pid
+    assert instance.running("x")["pid"]
+    limits = [line for line in open(f"/proc/{instance.one('x')['pid']}/limits") if "open files" in line]
+    assert limits == [line for line in open("/proc/self/limits") if "open files" in line]
+    assert ask(instance.control, "reload")[0] == 0
+    assert instance.terminate() == 0  # an end is an end, whatever was asked before
 
 
 def test_pid_and_shutdown(supervisord, muster):
