@@ -81,6 +81,36 @@ bool has_random_part(std::string_view path) {
     return false;
 }
 
+enum class Members { nobody, ours, others };
+
+// Who is in this control group and those below it: `ours` when we are there and nobody from outside
+// of our pid namespace, `others` also where that cannot be seen.
+Members members_of(const std::string& point) {
+    bool sees_us = false;
+    int groups = 0;
+    std::vector<std::filesystem::path> open{point};
+    while (!open.empty()) {
+        const std::filesystem::path group = std::move(open.back());
+        open.pop_back();
+        if (++groups > most_groups) return Members::others;
+        std::ifstream members(group / "cgroup.procs");
+        if (!members.is_open()) return Members::others;
+        // A process outside of our pid namespace is shown as 0.
+        for (long pid = 0; members >> pid;) {
+            if (pid == 0) return Members::others;
+            if (pid == ::getpid()) sees_us = true;
+        }
+        if (members.bad()) return Members::others;
+        std::error_code failure;
+        for (const auto& entry : std::filesystem::directory_iterator(group, failure)) {
+            if (entry.is_directory(failure) && !entry.is_symlink(failure))
+                open.push_back(entry.path());
+        }
+        if (failure) return Members::others;
+    }
+    return sees_us ? Members::ours : Members::nobody;
+}
+
 }  // namespace
 
 std::string container_of(std::string_view mountinfo, std::string_view boot_id) {
@@ -144,33 +174,21 @@ Kinship kinship(const registry::InstanceFacts& other, const registry::InstanceFa
 }
 
 bool is_alone_in_container() {
-    std::string point;
-    each_line(text_of("/proc/self/mountinfo"), [&](std::string_view line) {
+    // Version 2 in a namespace of our own; or each hierarchy of version 1, where what is mounted is
+    // already the container's own part. On a whole host's tree there are others.
+    const std::string mounts = text_of("/proc/self/mountinfo");
+    std::vector<std::string> points;
+    each_line(mounts, [&](std::string_view line) {
         const auto mount = mount_of(line);
-        if (mount && mount->type == "cgroup2" && mount->root == "/") point = mount->point;
+        if (!mount) return;
+        const bool is_whole = mount->type == "cgroup2" && mount->root == "/";
+        if (is_whole || mount->type == "cgroup") points.emplace_back(mount->point);
     });
-    if (point.empty()) return false;
     bool sees_us = false;
-    int groups = 0;
-    std::vector<std::filesystem::path> open{point};
-    while (!open.empty()) {
-        const std::filesystem::path group = std::move(open.back());
-        open.pop_back();
-        if (++groups > most_groups) return false;
-        std::ifstream members(group / "cgroup.procs");
-        if (!members.is_open()) return false;
-        // A process outside of our pid namespace is shown as 0.
-        for (long pid = 0; members >> pid;) {
-            if (pid == 0) return false;
-            if (pid == ::getpid()) sees_us = true;
-        }
-        if (members.bad()) return false;
-        std::error_code failure;
-        for (const auto& entry : std::filesystem::directory_iterator(group, failure)) {
-            if (entry.is_directory(failure) && !entry.is_symlink(failure))
-                open.push_back(entry.path());
-        }
-        if (failure) return false;
+    for (const std::string& point : points) {
+        const Members seen = members_of(point);
+        if (seen == Members::others) return false;
+        if (seen == Members::ours) sees_us = true;
     }
     return sees_us;
 }
