@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "config/expand.h"
 #include "daemon/env_file.h"
+#include "daemon/service_manager.h"
 #include "logs/child_output.h"
 #include "logs/file_capture.h"
 
@@ -51,11 +52,15 @@ child::Ending ending_of(core::Orphans orphans) {
     return child::Ending::kill;
 }
 
-// The base without MUSTER_*: what our own supervisor told us is not for our children.
-std::vector<std::string> own_environment() {
+// The base without MUSTER_*: what our own supervisor told us is not for our children. Nor is where
+// a service manager listens, unless the one child is all that it knows of.
+std::vector<std::string> own_environment(bool has_service_manager) {
     std::vector<std::string> environment;
     for (char** entry = environ; *entry != nullptr; ++entry) {
-        if (!std::string_view(*entry).starts_with("MUSTER_")) environment.emplace_back(*entry);
+        const std::string_view pair(*entry);
+        if (pair.starts_with("MUSTER_")) continue;
+        if (has_service_manager && is_for_us(pair.substr(0, pair.find('=')))) continue;
+        environment.emplace_back(pair);
     }
     return environment;
 }
@@ -143,7 +148,7 @@ Outcome Executor::prepare(Surroundings surroundings) {
     surroundings_ = std::move(surroundings);
     oom_looked_at_ =
         std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-    environment_ = own_environment();
+    environment_ = own_environment(!surroundings_.child_gets_stdin);
     families_ =
         std::make_unique<child::Families>(reaper_, "MUSTER_INSTANCE=" + surroundings_.instance,
                                           [this](std::uint64_t token, bool somebody_is_left) {

@@ -41,6 +41,11 @@ WallTime wall_now() {
         std::chrono::system_clock::now());
 }
 
+std::optional<std::string> environment_variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
 // The policies are the core's from here on.
 std::vector<core::ProgramPlan> take_plans(config::Config& config) {
     std::vector<core::ProgramPlan> plans;
@@ -253,6 +258,10 @@ Outcome Supervisor::open() {
         !ready) {
         return ready;
     }
+    if (!settings_.is_plain) {  // else it is the command's affair
+        service_manager_ = std::make_unique<ServiceManager>(loop_, log_, environment_variable,
+                                                            [this] { return status_line(); });
+    }
     if (!settings_.config.redis) return Done{};
     auto url = redis::parse_url(settings_.config.redis->url);
     if (!url) return url.error().while_doing("redis.url");
@@ -297,6 +306,7 @@ int Supervisor::run() {
     drain();
     // Once: the first turns (log lines, answers of Redis) are start-up as well.
     startup_timer_.arm(loop_.now() + startup_lasts);
+    if (service_manager_ && stage_ == Stage::running) service_manager_->ready();
     loop_.run();
     return status_;
 }
@@ -308,11 +318,7 @@ registry::InstanceFacts Supervisor::facts() const {
                                .version = MUSTER_VERSION,
                                .started_at = started_at_,
                                .lease = settings_.config.redis->lease,
-                               .place = read_place([](const char* name) {
-                                   const char* value = ::getenv(name);
-                                   return value == nullptr ? std::nullopt
-                                                           : std::optional<std::string>(value);
-                               }),
+                               .place = read_place(environment_variable),
                                .programs = {}};
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         if (!fleet_.is_there(ProgramId{p})) continue;
@@ -612,6 +618,7 @@ void Supervisor::tell(const core::Transition& t) {
     const control::Death* death = parts.deaths ? parts.deaths->shown(t) : nullptr;
     if (death != nullptr) metrics_.died(program, *death);
     waits_.shown(t);
+    if (service_manager_) service_manager_->changed();
 }
 
 void Supervisor::log_transition(const core::Transition& t, bool is_trouble) {
@@ -693,6 +700,25 @@ void Supervisor::log_status() {
     });
 }
 
+// Looks at each process, but once a second at most, and only where somebody wants to know.
+std::string Supervisor::status_line() const {
+    std::size_t all = 0;
+    std::size_t running = 0;
+    std::size_t fatal = 0;
+    for (const ProgramId program : order_) {
+        for (const ProcessId id : fleet_.processes_of(program)) {
+            const core::State state = fleet_.machine(id).state();
+            ++all;
+            running += state == core::State::running ? 1 : 0;
+            fatal += state == core::State::fatal ? 1 : 0;
+        }
+    }
+    return fmt::format("{} of {} processes running{}{}{}", running, all,
+                       fatal > 0 ? fmt::format(", {} FATAL", fatal) : "",
+                       registrar_ && registrar_->is_away() ? ", Redis is away" : "",
+                       stage_ == Stage::running ? "" : ", shutting down");
+}
+
 void Supervisor::begin_shutdown(bool is_fast, const char* why) {
     restarts_ = false;  // an end is an end
     enter_stopping(why);
@@ -706,6 +732,7 @@ void Supervisor::enter_stopping(const char* why) {
     stage_ = Stage::stopping;
     shutdown_began_ = loop_.now();
     if (!settings_.is_plain) log_.info("shutting-down", {{"cause", why}});
+    if (service_manager_) service_manager_->stopping();
     shutdown_timer_.arm(loop_.now() + settings_.config.supervisor.shutdown_timeout);
 }
 

@@ -29,6 +29,7 @@
 #include "daemon/process_parts.h"
 #include "daemon/registrar.h"
 #include "daemon/roll_waits.h"
+#include "daemon/service_manager.h"
 #include "daemon/waits.h"
 #include "logs/event_log.h"
 #include "logs/output_writer.h"
@@ -192,6 +193,7 @@ private:
         const std::vector<ProcessId>& processes) const;
     [[nodiscard]] std::optional<control::Fault> launchable(const std::string& id) const;
     void log_status();
+    [[nodiscard]] std::string status_line() const;
 
     Settings settings_;
     std::string host_;
@@ -216,6 +218,7 @@ private:
     RollWaits roll_waits_;
     MemoryWatch memory_;
     Metrics metrics_;
+    std::unique_ptr<ServiceManager> service_manager_;  // null: `run -- CMD`
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had

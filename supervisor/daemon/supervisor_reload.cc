@@ -189,7 +189,12 @@ std::optional<control::ApiError> Supervisor::refusal(const config::Config& wante
     return std::nullopt;
 }
 
-void Supervisor::reload(bool dry_run, bool wait, const control::ReloadDone& done) {
+void Supervisor::reload(bool dry_run, bool wait, const control::ReloadDone& asked) {
+    if (service_manager_ && !dry_run && stage_ == Stage::running) service_manager_->reloading();
+    const control::ReloadDone done = [this, dry_run, asked](const auto& outcome) {
+        if (service_manager_ && !dry_run && stage_ == Stage::running) service_manager_->ready();
+        asked(outcome);
+    };
     read_file([this, dry_run, wait, done](auto read) {
         if (const auto* error = std::get_if<control::ApiError>(&read)) return done(*error);
         FileRead& file = *std::get<std::shared_ptr<FileRead>>(read);
