@@ -654,7 +654,26 @@ void Supervisor::log_transition(const core::Transition& t, bool is_trouble) {
                 {"reason", is_trouble && !has_exited ? parts.trouble : std::string{}}});
 }
 
+// Of `run -- CMD`: what means nothing to us, without a file and an order of things, goes to the
+// command; it would have heard it without us.
+bool Supervisor::passed_on(int number) {
+    switch (number) {
+        case SIGHUP:
+        case SIGUSR1:
+        case SIGUSR2:
+        case SIGTSTP:
+        case SIGCONT:
+            break;
+        default:
+            return false;
+    }
+    if (!settings_.is_plain) return false;
+    if (parts_.front().child) static_cast<void>(executor_.send(ProcessId{0}, SignalNumber{number}));
+    return true;
+}
+
 void Supervisor::signalled(int number) {
+    if (passed_on(number)) return;
     switch (number) {
         case SIGCHLD:
             return executor_.reap();

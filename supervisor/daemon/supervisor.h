@@ -89,6 +89,7 @@ private:
     [[nodiscard]] core::Moment moment();
 
     void signalled(int number);
+    bool passed_on(int number);
     void reap();
     void deadline();
     void begin_shutdown(bool is_fast, const char* why);

@@ -66,6 +66,22 @@ def test_run_passes_TERM_on_and_the_commands_output_through(tini, before):
 
 
 @WHERE
+def test_run_passes_on_what_means_nothing_to_itself(tini, before):
+    """HUP, USR1, USR2: a web server behind it reopens its logs, or reads its file again."""
+    traps = " ".join(f"trap 'echo heard {one}' {one};" for one in ("HUP", "USR1", "USR2"))
+    process = tini("sh", "-c", f"{traps} trap 'exit 6' TERM; echo up; while :; do sleep 0.02; done",
+                   before=before)
+    assert "up" in process.stdout.readline()
+    muster = eventually(5, lambda: inner(process))
+    for one in ("HUP", "USR1", "USR2"):
+        os.kill(muster, getattr(signal, f"SIG{one}"))
+        assert f"heard {one}" in process.stdout.readline()
+    os.kill(muster, signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 6
+
+
+@WHERE
 def test_a_command_that_is_not_there(tini, before):
     process = tini("/nonexistent/command", before=before)
     text, _ = process.communicate(timeout=20)
