@@ -81,9 +81,8 @@ struct CustomRegistry {
     friend bool operator==(const CustomRegistry&, const CustomRegistry&) = default;
 };
 
-struct Program {
-    std::string name;
-    std::vector<std::string> command;  // argv, never empty
+// What programs have in common more often than not.
+struct ProgramSettings {
     RegistryKind registry = RegistryKind::none;
     Jobs jobs = Jobs::hand_back;
     std::optional<CustomRegistry> custom;  // just with RegistryKind::custom
@@ -110,6 +109,12 @@ struct Program {
     Output stderr_to;  // only this can be as_stdout
     LogRotate log_rotate;
     Overflow overflow = Overflow::wait;
+    friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
+};
+
+struct Program : ProgramSettings {
+    std::string name;
+    std::vector<std::string> command;  // argv, never empty
     friend bool operator==(const Program&, const Program&) = default;
 };
 

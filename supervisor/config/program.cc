@@ -75,7 +75,7 @@ void read_name(const Value& value, ProgramDraft& draft) {
     draft.program.name_template = std::move(*name);
 }
 
-template <std::string Program::*member>
+template <std::string ProgramSettings::*member>
 void read_text(const Value& value, ProgramDraft& draft) {
     auto found = value.text();
     if (found && found->empty()) return value.complain("is empty; leave the key out instead");
@@ -83,7 +83,7 @@ void read_text(const Value& value, ProgramDraft& draft) {
 }
 
 // "app" or 1000.
-template <std::string Program::*member>
+template <std::string ProgramSettings::*member>
 void read_account(const Value& value, ProgramDraft& draft) {
     if (value.kind() != Value::Kind::integer) return read_text<member>(value, draft);
     if (const auto id = value.integer(0, UINT32_MAX - 1))
@@ -177,7 +177,7 @@ bool is_our_own_stream(std::string_view path) {
            path.starts_with("/proc/self/fd/") || path == "/dev/tty";
 }
 
-template <Output Program::*member, Position ProgramDraft::*at>
+template <Output ProgramSettings::*member, Position ProgramDraft::*at>
 void read_output(const Value& value, ProgramDraft& draft) {
     static constexpr std::string_view words[] = {"forward", "inherit", "null"};
     static constexpr OutputKind kinds[] = {OutputKind::forward, OutputKind::inherit,
@@ -212,7 +212,7 @@ void read_stderr(const Value& value, ProgramDraft& draft) {
             return;
         }
     }
-    read_output<&Program::stderr_to, &ProgramDraft::stderr_at>(value, draft);
+    read_output<&ProgramSettings::stderr_to, &ProgramDraft::stderr_at>(value, draft);
 }
 
 void read_start_timeout(const Value& value, ProgramDraft& draft) {
@@ -251,10 +251,10 @@ constexpr Key<ProgramDraft> keys[] = {
     {"processes", read_processes},
     {"name", read_name},
     {"directory", read_directory},
-    {"user", read_account<&Program::user>},
-    {"group", read_account<&Program::group>},
+    {"user", read_account<&ProgramSettings::user>},
+    {"group", read_account<&ProgramSettings::group>},
     {"environment", read_environment},
-    {"env_file", read_text<&Program::env_file>},
+    {"env_file", read_text<&ProgramSettings::env_file>},
     {"umask", read_umask},
     {"limits", read_limits},
     {"autostart",
@@ -278,7 +278,7 @@ constexpr Key<ProgramDraft> keys[] = {
     {"orphans", read_policy_choice<&core::Policy::orphans, orphan_ways>},
     {"jobs", read_jobs},
     {"custom", read_custom},
-    {"stdout", read_output<&Program::stdout_to, &ProgramDraft::stdout_at>},
+    {"stdout", read_output<&ProgramSettings::stdout_to, &ProgramDraft::stdout_at>},
     {"stderr", read_stderr},
     {"log_rotate", read_log_rotate},
     {"overflow",

@@ -74,7 +74,7 @@ ProcessId Fleet::take_in(ProgramId id, std::uint32_t index, bool is_numbered) {
         });
     ProcessId process{size()};
     if (old == program.former.end()) {
-        slots_.push_back({ProcessMachine{process, program.plan.policy, release_wait_},
+        slots_.push_back({ProcessMachine{process, *program.plan.policy, release_wait_},
                           id,
                           index,
                           is_numbered,
@@ -123,7 +123,7 @@ void Fleet::start_all(const Moment& moment, Actions& actions) {
         return programs_[a.value()].plan.priority < programs_[b.value()].plan.priority;
     });
     for (const ProgramId program : order) {
-        if (!programs_[program.value()].plan.policy.autostart) continue;
+        if (!programs_[program.value()].plan.policy->autostart) continue;
         each_slot(program, [&](Slot& slot) { start_or_hold(slot, moment, actions); });
     }
 }
@@ -434,7 +434,7 @@ std::vector<ProgramId> Fleet::put(std::vector<ProgramPlan> plans,
         for (const auto* processes : {&program.processes, &program.former}) {
             for (const ProcessId process : *processes) {
                 Slot& slot = slots_[process.value()];
-                slot.machine.policy_changes(plan.policy, moment);
+                slot.machine.policy_changes(*plan.policy, moment);
             }
         }
         program.plan = std::move(plan);
@@ -462,7 +462,7 @@ Fleet::Resized Fleet::resize(ProgramId id,
     program.plan.is_numbered = is_numbered;
     Resized resized;
     std::vector<ProcessId> stay;
-    bool is_wanted = program.plan.policy.autostart;
+    bool is_wanted = program.plan.policy->autostart;
     for (const ProcessId process : program.processes) {
         const Slot& slot = slots_[process.value()];
         if (slot.is_leaving) continue;

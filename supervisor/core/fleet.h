@@ -23,7 +23,7 @@ namespace muster::core {
 
 struct ProgramPlan {
     std::string name;
-    Policy policy;
+    SharedPolicy policy;
     std::vector<Dependency>
         after;  // names of programs in the same fleet; no cycles (config/ has checked)
     std::uint32_t processes = 1;
@@ -34,7 +34,7 @@ struct ProgramPlan {
 class Fleet {
 public:
     Fleet(std::vector<ProgramPlan> programs, Duration release_wait);
-    Fleet(const Fleet&) = delete;  // machines hold references to the programs' policies
+    Fleet(const Fleet&) = delete;  // machines point to the programs' policies
     Fleet& operator=(const Fleet&) = delete;
     ~Fleet() = default;
 

@@ -3,8 +3,10 @@
 // processes.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/id.h"
@@ -61,6 +63,18 @@ struct Policy {
     Duration drain{};
     std::vector<StopStep> stop;  // never empty; KILL is the last
     friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+// It never changes, and programs may have one together.
+class SharedPolicy {
+public:
+    SharedPolicy(Policy policy) : policy_(std::make_shared<const Policy>(std::move(policy))) {}
+    SharedPolicy(std::shared_ptr<const Policy> policy) : policy_(std::move(policy)) {}
+    const Policy& operator*() const { return *policy_; }
+    const Policy* operator->() const { return policy_.get(); }
+
+private:
+    std::shared_ptr<const Policy> policy_;  // never null
 };
 
 // As in supervisord: started in ascending order. The shutdown ends group by group, in descending

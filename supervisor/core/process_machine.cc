@@ -164,7 +164,9 @@ void ProcessMachine::policy_changes(const Policy& next, const Moment& moment) {
     step_ = static_cast<std::uint8_t>(was_killed ? next.stop.size()
                                                  : std::min<std::size_t>(step_, last));
     is_draining_ = is_draining_ && step_ > 0;
-    if (state_ != State::running || next.max_age == policy_->max_age) return;
+    const bool has_same_age = next.max_age == policy_->max_age;
+    policy_ = &next;
+    if (state_ != State::running || has_same_age) return;
     can_grow_old_ = next.max_age.has_value();
     if (can_grow_old_) deadline_ = ready_at_ + age_limit(*next.max_age, moment.dice);
 }

@@ -38,7 +38,7 @@ public:
     void deadline_reached(const Moment& moment, Actions& actions);
     [[nodiscard]] std::optional<TimePoint> deadline() const;
 
-    // The policy becomes `next` in place: what is under way goes on by it.
+    // What is under way goes on by the next policy, which outlives the machine, too.
     void policy_changes(const Policy& next, const Moment& moment);
 
     // Redis is back: a start that was put off for its sake is tried at `when` at the latest.

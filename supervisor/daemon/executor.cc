@@ -88,14 +88,14 @@ std::string new_uuid() {  // version 4 (RFC 9562, 5.4), from the kernel's random
 
 // Who else writes into this file of the program's? (Another program may, too: LogFiles sees it when
 // it comes.)
-logs::LogFiles::Use use_of(const config::Program& program, const config::Output& output) {
+logs::LogFiles::Use use_of(const config::ProgramSettings& settings, const config::Output& output) {
     const auto has = [&](std::string_view word) {
         return config::has_placeholder(output.path, word);
     };
     const bool is_of_one = has("process") || has("index") || has("name");
-    const bool is_of_both = program.stdout_to.path == program.stderr_to.path;
+    const bool is_of_both = settings.stdout_to.path == settings.stderr_to.path;
     return {.is_lasting = !has("name"),
-            .is_shared = is_of_both || (program.processes.value_or(1) > 1 && !is_of_one)};
+            .is_shared = is_of_both || (settings.processes.value_or(1) > 1 && !is_of_one)};
 }
 
 core::Exit exit_of(const child::ExitStatus& how) {
@@ -108,7 +108,8 @@ core::Exit exit_of(const child::ExitStatus& how) {
 Executor::Executor(loop::Loop& loop,
                    Log& log,
                    logs::OutputWriter& output,
-                   const config::Config& config,
+                   logs::Format format,
+                   const Programs& programs,
                    const core::Fleet& fleet,
                    Parts& parts,
                    Tools tools,
@@ -116,29 +117,28 @@ Executor::Executor(loop::Loop& loop,
     : loop_(loop),
       log_(log),
       output_(output),
-      config_(config),
+      programs_(programs),
       fleet_(fleet),
       parts_(parts),
       post_(std::move(post)),
       spawner_(std::move(tools.spawner)),
       reaper_(std::move(tools.reaper)),
-      capture_tools_{loop, log, output, tails_,
-                     config.supervisor.log_format == config::LogFormat::json ? logs::Format::json
-                                                                             : logs::Format::text},
+      capture_tools_{loop, log, output, tails_, format},
       log_files_(capture_tools_),
       family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }),
       wake_timer_(loop, [this] { wake_stopped(); }) {}
 
-Result<PreparedProgram> prepare_program(const config::Program& program) {
+Result<PreparedProgram> prepare_program(const std::string& name,
+                                        const config::ProgramSettings& settings) {
     PreparedProgram prepared;
-    if (!program.user.empty() || !program.group.empty()) {
-        auto identity = child::resolve_identity(program.user, program.group);
-        if (!identity) return identity.error().while_doing("program." + program.name);
+    if (!settings.user.empty() || !settings.group.empty()) {
+        auto identity = child::resolve_identity(settings.user, settings.group);
+        if (!identity) return identity.error().while_doing("program." + name);
         prepared.identity = std::make_unique<child::Identity>(std::move(*identity));
     }
-    if (!program.env_file.empty()) {
-        auto values = read_env_file(program.env_file);
-        if (!values) return values.error().while_doing("program." + program.name);
+    if (!settings.env_file.empty()) {
+        auto values = read_env_file(settings.env_file);
+        if (!values) return values.error().while_doing("program." + name);
         prepared.from_file = std::move(*values);
     }
     return prepared;
@@ -154,8 +154,9 @@ Outcome Executor::prepare(Surroundings surroundings) {
                                           [this](std::uint64_t token, bool somebody_is_left) {
                                               family_ended(token, somebody_is_left);
                                           });
-    for (const config::Program& program : config_.programs) {
-        auto prepared = prepare_program(program);
+    for (std::uint32_t p = 0; p < programs_.count(); ++p) {
+        const ProgramId id{p};
+        auto prepared = prepare_program(fleet_.program_name(id), programs_.settings(id));
         if (!prepared) return prepared.error();
         prepared_.push_back(std::move(*prepared));
     }
@@ -173,20 +174,20 @@ std::optional<std::uint32_t> Executor::uid_of(ProgramId program) const {
 }
 
 // What its current or last life was made of.
-const config::Program& Executor::life_of(ProcessId process) const {
+const RunSettings& Executor::life_of(ProcessId process) const {
     const auto& made_of = parts_[process.value()].made_of;
-    return made_of ? *made_of : program_of(process);
+    return made_of ? *made_of : settings_of(process);
 }
 
-const config::Program& Executor::program_of(ProcessId process) const {
-    return config_.programs[fleet_.program_of(process).value()];
+const RunSettings& Executor::settings_of(ProcessId process) const {
+    return programs_.settings(fleet_.program_of(process));
 }
 
 config::Placeholders Executor::placeholders(ProcessId process) const {
     const ProcessParts& parts = parts_[process.value()];
     config::Placeholders values;
     values.name = parts.name;
-    values.program = program_of(process).name;
+    values.program = fleet_.program_name(fleet_.program_of(process));
     values.process = parts.id;
     values.index = std::to_string(parts.index);
     values.host = surroundings_.host;
@@ -201,9 +202,9 @@ std::string Executor::new_name(ProcessId process) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     values.time = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count());
     values.rand = random_text(10);
-    if (config::has_placeholder(program_of(process).name_template, "uuid"))
+    if (config::has_placeholder(settings_of(process).name_template, "uuid"))
         values.uuid = new_uuid();
-    return as_name(config::fill(program_of(process).name_template, values));
+    return as_name(config::fill(settings_of(process).name_template, values));
 }
 
 std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) const {
@@ -222,15 +223,15 @@ std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) c
 }
 
 Outcome Executor::plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams) {
-    const config::Program& program = program_of(process);
-    auto out = target_of(program.stdout_to, process, false, streams);
+    const config::ProgramSettings& settings = settings_of(process);
+    auto out = target_of(settings.stdout_to, process, false, streams);
     if (!out) return out.error();
     spec.stdout_to = *out;
-    if (program.stderr_to.kind == config::OutputKind::as_stdout) {
+    if (settings.stderr_to.kind == config::OutputKind::as_stdout) {
         spec.stderr_to = *out;
         return Done{};
     }
-    auto err = target_of(program.stderr_to, process, true, streams);
+    auto err = target_of(settings.stderr_to, process, true, streams);
     if (!err) return err.error();
     spec.stderr_to = *err;
     return Done{};
@@ -264,10 +265,10 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
                 streams.given.push_back(std::move(*special));
                 return child::OutputTarget{child::ToFd{streams.given.back().get()}};
             }
-            const config::Program& program = program_of(process);
-            const config::LogRotate& rotate = program.log_rotate;
+            const config::ProgramSettings& settings = settings_of(process);
+            const config::LogRotate& rotate = settings.log_rotate;
             auto opened = log_files_.open(path, {rotate.size, rotate.keep, rotate.compress},
-                                          use_of(program, output));
+                                          use_of(settings, output));
             if (!opened) return opened.error();
             file = *opened;
             log_file = std::make_unique<std::string>(path);
@@ -282,47 +283,49 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
 }
 
 std::vector<std::string> Executor::not_overridden(const PreparedProgram& prepared,
-                                                  const config::Program& program) const {
+                                                  const config::ProgramSettings& settings) const {
     std::vector<std::string> kept;
     for (const std::string& entry : environment_) {
         const std::string key = entry.substr(0, entry.find('='));
-        if (!prepared.from_file.contains(key) && !program.environment.contains(key))
+        if (!prepared.from_file.contains(key) && !settings.environment.contains(key))
             kept.push_back(entry);
     }
     return kept;
 }
 
 child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
-    const config::Program& program = program_of(process);
-    const PreparedProgram& prepared = prepared_[fleet_.program_of(process).value()];
+    const ProgramId program = fleet_.program_of(process);
+    const config::ProgramSettings& settings = programs_.settings(program);
+    const std::vector<std::string>& command = programs_.command(program);
+    const PreparedProgram& prepared = prepared_[program.value()];
     const ProcessParts& parts = parts_[process.value()];
     const config::Placeholders values = placeholders(process);
     child::ChildSpec spec;
-    spec.argv.reserve(program.command.size());
-    for (const std::string& word : program.command) spec.argv.push_back(config::fill(word, values));
-    if (prepared.from_file.empty() && program.environment.empty())
+    spec.argv.reserve(command.size());
+    for (const std::string& word : command) spec.argv.push_back(config::fill(word, values));
+    if (prepared.from_file.empty() && settings.environment.empty())
         spec.inherited = environment_;
     else
-        spec.environment = not_overridden(prepared, program);
+        spec.environment = not_overridden(prepared, settings);
     for (const auto& [key, value] : prepared.from_file) {
-        if (!program.environment.contains(key)) spec.environment.push_back(key + "=" + value);
+        if (!settings.environment.contains(key)) spec.environment.push_back(key + "=" + value);
     }
-    for (const auto& [key, value] : program.environment) {
+    for (const auto& [key, value] : settings.environment) {
         spec.environment.push_back(key + "=" + config::fill(value, values));
     }
     spec.environment.push_back("MUSTER_WORKER_NAME=" + parts.name);
-    spec.environment.push_back("MUSTER_PROGRAM=" + program.name);
+    spec.environment.push_back("MUSTER_PROGRAM=" + fleet_.program_name(program));
     spec.environment.push_back("MUSTER_INDEX=" + std::to_string(parts.index));
     if (!surroundings_.control_path.empty())
         spec.environment.push_back("MUSTER_CONTROL=" + surroundings_.control_path);
     for (std::string& mark : marks(process, who)) spec.environment.push_back(std::move(mark));
-    spec.directory = config::fill(program.directory, values);
+    spec.directory = config::fill(settings.directory, values);
     if (prepared.identity) spec.identity = *prepared.identity;
-    spec.umask = program.umask;
-    for (const config::Limit& limit : program.limits)
+    spec.umask = settings.umask;
+    for (const config::Limit& limit : settings.limits)
         spec.limits.push_back({limit.resource, limit.soft, limit.hard});
-    spec.nice = program.nice;
-    spec.oom_score_adj = program.oom_score_adj;
+    spec.nice = settings.nice;
+    spec.oom_score_adj = settings.oom_score_adj;
     spec.gets_our_stdin = surroundings_.child_gets_stdin;
     return spec;
 }
@@ -386,7 +389,7 @@ void Executor::capture(ProcessId process, Incarnation who, Captured stream) {
     };
     logs::CapturedStream captured{parts_[process.value()].id,
                                   {process.value(), stream.is_stderr},
-                                  program_of(process).overflow == config::Overflow::drop
+                                  settings_of(process).overflow == config::Overflow::drop
                                       ? logs::WhenFull::drop
                                       : logs::WhenFull::wait};
     if (stream.file == nullptr)

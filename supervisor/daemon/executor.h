@@ -22,6 +22,7 @@
 #include "core/events.h"
 #include "core/fleet.h"
 #include "daemon/process_parts.h"
+#include "daemon/programs.h"
 #include "logs/capture.h"
 #include "logs/log_files.h"
 #include "logs/output_writer.h"
@@ -51,7 +52,8 @@ struct PreparedProgram {                        // made once
 };
 // Users, groups and the environment file: waits for the disk and the name service. What cannot be
 // had is told with the program's name.
-Result<PreparedProgram> prepare_program(const config::Program& program);
+Result<PreparedProgram> prepare_program(const std::string& name,
+                                        const config::ProgramSettings& settings);
 
 class Executor {
 public:
@@ -60,7 +62,8 @@ public:
     Executor(loop::Loop& loop,
              Log& log,
              logs::OutputWriter& output,
-             const config::Config& config,
+             logs::Format format,
+             const Programs& programs,
              const core::Fleet& fleet,
              Parts& parts,
              Tools tools,
@@ -110,8 +113,8 @@ private:
     };
 
     [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
-    [[nodiscard]] std::vector<std::string> not_overridden(const PreparedProgram& prepared,
-                                                          const config::Program& program) const;
+    [[nodiscard]] std::vector<std::string> not_overridden(
+        const PreparedProgram& prepared, const config::ProgramSettings& settings) const;
     [[nodiscard]] std::vector<std::string> marks(ProcessId process, Incarnation who) const;
     [[nodiscard]] config::Placeholders placeholders(ProcessId process) const;
     Result<child::OutputTarget> target_of(const config::Output& output,
@@ -129,13 +132,13 @@ private:
     void family_ended(std::uint64_t token, bool somebody_is_left);
     void arm_family_timer();
     void wake_stopped();
-    [[nodiscard]] const config::Program& program_of(ProcessId process) const;
-    [[nodiscard]] const config::Program& life_of(ProcessId process) const;
+    [[nodiscard]] const RunSettings& settings_of(ProcessId process) const;
+    [[nodiscard]] const RunSettings& life_of(ProcessId process) const;
 
     loop::Loop& loop_;
     Log& log_;
     logs::OutputWriter& output_;
-    const config::Config& config_;
+    const Programs& programs_;
     const core::Fleet& fleet_;
     Parts& parts_;
     Post post_;

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "control/api.h"
 #include "daemon/deaths.h"
+#include "daemon/programs.h"
 #include "health/tcp.h"
 #include "registry/registry.h"
 
@@ -29,7 +30,7 @@ struct ProcessParts {
         registration;  // as the worker wrote it; null = not seen (yet)
     // What the current or last life was made of, where a reload has changed that since: shared by
     // the lives of a program.
-    std::shared_ptr<const config::Program> made_of;
+    std::shared_ptr<const RunSettings> made_of;
     bool is_quiet = false;
     std::unique_ptr<health::TcpProbe> probe;
     std::unique_ptr<std::string> ill;  // why it is unhealthy; "" = healthy, null = not known

@@ -46,16 +46,20 @@ std::optional<std::string> environment_variable(const char* name) {
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-// The policies are the core's from here on.
-std::vector<core::ProgramPlan> take_plans(config::Config& config) {
+std::vector<core::ProgramPlan> take_programs(config::Config& config, Programs& programs) {
     std::vector<core::ProgramPlan> plans;
     const std::vector<core::Priority> priorities = config::priorities_of(config);
     plans.reserve(config.programs.size());
     for (config::Program& program : config.programs) {
         const std::uint32_t processes = program.processes.value_or(1);
-        plans.push_back({program.name, std::move(program.policy), std::move(program.after),
-                         processes, program.processes.has_value(), priorities[plans.size()]});
+        const ProgramId id{static_cast<std::uint32_t>(plans.size())};
+        const bool is_numbered = program.processes.has_value();
+        const std::string name = program.name;
+        programs.put(id, std::move(program));
+        plans.push_back({name, programs.policy(id), programs.settings(id).after, processes,
+                         is_numbered, priorities[id.value()]});
     }
+    config.programs = {};
     return plans;
 }
 
@@ -82,13 +86,6 @@ const char* verb_of(core::State to) {
             return "given-up";
     }
     return "?";
-}
-
-// A command without {name} may still read $MUSTER_WORKER_NAME, or name itself as it likes.
-bool may_choose_own_name(const config::Program& program) {
-    return std::none_of(
-        program.command.begin(), program.command.end(),
-        [](const std::string& word) { return config::has_placeholder(word, "name"); });
 }
 
 bool tells_of_an_exit(core::Cause cause) {
@@ -126,12 +123,15 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                                                                              : logs::Format::text,
            &events_,
            &own_lines_),
-      fleet_(take_plans(settings_.config),
+      fleet_(take_programs(settings_.config, programs_),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,
                 log_,
                 output_,
-                settings_.config,
+                settings_.config.supervisor.log_format == config::LogFormat::json
+                    ? logs::Format::json
+                    : logs::Format::text,
+                programs_,
                 fleet_,
                 parts_,
                 std::move(tools),
@@ -194,14 +194,14 @@ void Supervisor::note_groups() {
         }
     }
     memory_.want(std::any_of(order_.begin(), order_.end(), [this](ProgramId id) {
-        return settings_.config.programs[id.value()].memory.is_limited();
+        return programs_.settings(id).memory.is_limited();
     }));
 }
 
 std::vector<MemoryWatch::Watched> Supervisor::limited() const {
     std::vector<MemoryWatch::Watched> watched;
     for (const ProgramId program : order_) {
-        const config::Memory& limit = settings_.config.programs[program.value()].memory;
+        const config::Memory& limit = programs_.settings(program).memory;
         if (!limit.is_limited()) continue;
         for (const ProcessId id : fleet_.processes_of(program)) {
             const core::ProcessMachine& machine = fleet_.machine(id);
@@ -239,13 +239,13 @@ void Supervisor::forget(ProcessId id) {
     parts.is_quiet = false;
 }
 
-const config::Program& Supervisor::program_of(ProcessId id) const {
-    return settings_.config.programs[fleet_.program_of(id).value()];
+const RunSettings& Supervisor::settings_of(ProcessId id) const {
+    return programs_.settings(fleet_.program_of(id));
 }
 
-const config::Program& Supervisor::life_of(ProcessId id) const {
+const RunSettings& Supervisor::life_of(ProcessId id) const {
     const auto& made_of = parts_[id.value()].made_of;
-    return made_of ? *made_of : program_of(id);
+    return made_of ? *made_of : settings_of(id);
 }
 
 Supervisor::~Supervisor() = default;
@@ -322,9 +322,9 @@ registry::InstanceFacts Supervisor::facts() const {
                                .programs = {}};
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         if (!fleet_.is_there(ProgramId{p})) continue;
-        const config::Program& program = settings_.config.programs[p];
-        us.programs.push_back({program.name, std::string(core::traits(program.registry).word),
-                               fleet_.staying(ProgramId{p})});
+        const config::RegistryKind kind = programs_.settings(ProgramId{p}).registry;
+        us.programs.push_back({fleet_.program_name(ProgramId{p}),
+                               std::string(core::traits(kind).word), fleet_.staying(ProgramId{p})});
     }
     return us;
 }
@@ -333,7 +333,7 @@ registry::InstanceFacts Supervisor::facts() const {
 LastSteps Supervisor::steps_of(const std::string& name) const {
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         if (fleet_.program_name(ProgramId{p}) != name) continue;
-        const core::Policy& policy = fleet_.plan(ProgramId{p}).policy;
+        const core::Policy& policy = *fleet_.plan(ProgramId{p}).policy;
         return {policy.stop, policy.orphans};
     }
     const auto usual = core::traits(core::RegistryKind::rq).stop;
@@ -342,7 +342,7 @@ LastSteps Supervisor::steps_of(const std::string& name) const {
 
 registry::RollEntry Supervisor::roll_entry(ProcessId id, Incarnation who) const {
     const ProcessParts& parts = parts_[id.value()];
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const config::ProgramSettings& program = settings_of(id);
     const auto stat = child::read_stat(parts.leader->value());
     registry::RollEntry entry;
     entry.given = parts.name;
@@ -438,7 +438,7 @@ void Supervisor::carry_out(const core::Order& order) {
 void Supervisor::watch(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (!parts.child) return;
-    const config::Program& program = program_of(id);
+    const RunSettings& program = settings_of(id);
     if (const auto* tcp = std::get_if<config::ReadyTcp>(&program.ready)) {
         if (auto address = health::parse_address(tcp->address)) {
             parts.probe = std::make_unique<health::TcpProbe>(loop_, *address, [this, id, who] {
@@ -451,7 +451,7 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
     registrar_->spawned(roll_entry(id, who));
     if (!core::traits(program.registry).can_be_seen) return;
     registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at,
-                      may_choose_own_name(program), program.registry, executor_.custom_entry(id),
+                      program.may_choose_own_name, program.registry, executor_.custom_entry(id),
                       !fleet_.machine(id).policy().claims_name});
 }
 
@@ -460,8 +460,7 @@ void Supervisor::registered(const registry::Sought& sought,
     ProcessParts& parts = parts_[sought.process.value()];
     if (!parts.child || fleet_.machine(sought.process).incarnation() != sought.incarnation) return;
     parts.registration = std::make_unique<registry::Registration>(registration);
-    const config::HealthRegistry& health =
-        settings_.config.programs[fleet_.program_of(sought.process).value()].health_registry;
+    const config::HealthRegistry& health = settings_of(sought.process).health_registry;
     registrar_->attend(sought, registration, {health.missing_after, health.heartbeat_timeout});
     log_.info("registered", {{"program", fleet_.program_name(fleet_.program_of(sought.process))},
                              {"process", parts.id},
@@ -469,7 +468,7 @@ void Supervisor::registered(const registry::Sought& sought,
                              {"name", registration.name},
                              {"queues", joined(registration.queues, ",")},
                              {"version", registration.version}});
-    const config::Program& program = program_of(sought.process);
+    const config::ProgramSettings& program = settings_of(sought.process);
     if (std::holds_alternative<config::ReadyRegistered>(program.ready)) {
         post({sought.process, core::BecameReady{sought.incarnation}});
     }
@@ -498,7 +497,7 @@ void Supervisor::child_has_ended(ProcessId id) {
     const ProcessParts& parts = parts_[id.value()];
     registrar_->ended(id);
     if (parts.registration && fleet_.machine(id).policy().orphans == core::Orphans::wait) {
-        const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+        const config::ProgramSettings& program = settings_of(id);
         registrar_->keep(id, program.registry, *parts.registration);
     }
 }
@@ -507,7 +506,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (registrar_ && !parts.leader) registrar_->drop_claim(claim_of(id));  // it was never spawned
     if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
-    const config::Program& program = life_of(id);
+    const RunSettings& program = life_of(id);
     registrar_->forget(id);
     registrar_->keep_no_more(id);
     registry::Release release{.process = id,
@@ -517,8 +516,8 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .hostname = host_,
                               .spawned_at = parts.spawned_at,
                               .registration = std::nullopt,
-                              .jobs = program_of(id).jobs,
-                              .may_choose_own_name = may_choose_own_name(program),
+                              .jobs = settings_of(id).jobs,
+                              .may_choose_own_name = program.may_choose_own_name,
                               .kind = program.registry,
                               .custom = executor_.custom_entry(id)};
     release.death = fmt::format("{}/{}/{}", instance_, parts.id, who.value());
@@ -527,7 +526,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     // Nobody's job is to blame where it was stopped, or ended as it should.
     const core::ProcessMachine& machine = fleet_.machine(id);
     if (machine.state() != core::State::stopping && !machine.ended_as_expected())
-        release.poison = program_of(id).poison;
+        release.poison = settings_of(id).poison;
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));
@@ -553,7 +552,7 @@ registry::Claim Supervisor::claim_of(ProcessId id) const {
 // An embedded one: whoever says by a port that it is ready. Others' restarts must not become our
 // attempts to connect.
 bool Supervisor::may_be_redis(ProcessId id) const {
-    const config::Program& program = program_of(id);
+    const RunSettings& program = settings_of(id);
     return std::holds_alternative<config::ReadyTcp>(program.ready);
 }
 
@@ -562,7 +561,7 @@ void Supervisor::claim_name(ProcessId id, Incarnation who) {
     parts.leader.reset();  // of the life before: this one has none yet
     parts.made_of.reset();
     parts.name = executor_.new_name(id);
-    const config::Program& program = program_of(id);
+    const RunSettings& program = settings_of(id);
     registrar_->claim(program.registry, claim_of(id), [this, id, who](const Outcome& outcome) {
         if (outcome) return post({id, core::NameClaimed{who}});
         ProcessParts& refused = parts_[id.value()];
@@ -588,7 +587,7 @@ void Supervisor::gate_is_late() {
     Duration longest{};
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
         Duration all{};
-        for (const core::StopStep& step : fleet_.plan(ProgramId{p}).policy.stop) all += step.wait;
+        for (const core::StopStep& step : fleet_.plan(ProgramId{p}).policy->stop) all += step.wait;
         longest = std::max(longest, all);
     }
     gate_timer_.arm(loop_.now() + longest + survivors_patience);

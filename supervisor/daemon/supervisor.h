@@ -27,6 +27,7 @@
 #include "daemon/memory_watch.h"
 #include "daemon/metrics.h"
 #include "daemon/process_parts.h"
+#include "daemon/programs.h"
 #include "daemon/registrar.h"
 #include "daemon/roll_waits.h"
 #include "daemon/service_manager.h"
@@ -49,7 +50,7 @@ struct Settings {
 
 // The file that has a stream, or will have it; "" = none, or not known before its first life.
 std::string_view log_path(const ProcessParts& parts,
-                          const config::Program& program,
+                          const config::ProgramSettings& program,
                           bool is_stderr);
 control::ApiError no_such_process(const std::string& selector);
 
@@ -74,8 +75,8 @@ private:
     [[nodiscard]] std::vector<MemoryWatch::Watched> limited() const;
     void too_big(const MemoryWatch::Watched& who, std::uint64_t bytes, MemoryWatch::Excess excess);
     void forget(ProcessId process);
-    [[nodiscard]] const config::Program& program_of(ProcessId process) const;
-    [[nodiscard]] const config::Program& life_of(ProcessId process) const;
+    [[nodiscard]] const RunSettings& settings_of(ProcessId process) const;
+    [[nodiscard]] const RunSettings& life_of(ProcessId process) const;
     void post(core::Event event);
     void drain();
     void carry_out(const core::Order& order);
@@ -196,7 +197,8 @@ private:
     void log_status();
     [[nodiscard]] std::string status_line() const;
 
-    Settings settings_;
+    Settings settings_;  // without the programs
+    Programs programs_;
     std::string host_;
     std::string instance_;
     WallTime started_at_;

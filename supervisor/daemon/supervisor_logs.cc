@@ -58,7 +58,7 @@ std::optional<control::ApiError> Supervisor::logs(const control::LogQuery& query
     });
     if (found == parts_.end()) return no_such_process(query.process);
     const ProcessId id{static_cast<std::uint32_t>(found - parts_.begin())};
-    const config::Program& program = settings_.config.programs[fleet_.program_of(id).value()];
+    const config::ProgramSettings& program = settings_of(id);
     const bool is_stderr =
         query.is_stderr && program.stderr_to.kind != config::OutputKind::as_stdout;
     const config::OutputKind kind = (is_stderr ? program.stderr_to : program.stdout_to).kind;
@@ -98,7 +98,7 @@ struct Supervisor::LogPlace {
 };
 
 std::string_view log_path(const ProcessParts& parts,
-                          const config::Program& program,
+                          const config::ProgramSettings& program,
                           bool is_stderr) {
     if (const auto& path = parts.log_file[is_stderr ? 1 : 0]) return *path;
     const config::Output& output = is_stderr ? program.stderr_to : program.stdout_to;
@@ -115,7 +115,7 @@ Supervisor::LogPlace Supervisor::place_of(const control::LogName& name) const {
     });
     if (found == parts_.end()) return {};
     const ProcessId id{static_cast<std::uint32_t>(found - parts_.begin())};
-    const config::Program& program = program_of(id);
+    const config::ProgramSettings& program = settings_of(id);
     const logs::StreamKey stream{id.value(), name.is_stderr};
     if (const auto path = log_path(*found, program, name.is_stderr); !path.empty())
         return {LogPlace::Kind::file, std::string(path), stream};

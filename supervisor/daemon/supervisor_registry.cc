@@ -35,9 +35,9 @@ control::RegistryBackend Supervisor::registry_backend() {
 
 std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
     std::vector<registry::RegistryKind> kinds;
-    for (const config::Program& program : settings_.config.programs) {
-        if (std::find(kinds.begin(), kinds.end(), program.registry) == kinds.end())
-            kinds.push_back(program.registry);
+    for (std::uint32_t p = 0; p < programs_.count(); ++p) {
+        const config::RegistryKind kind = programs_.settings(ProgramId{p}).registry;
+        if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) kinds.push_back(kind);
     }
     return std::make_unique<Housekeeping>(
         loop_, log_, registrar_->client(),

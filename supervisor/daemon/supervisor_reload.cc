@@ -124,7 +124,7 @@ void Supervisor::FileRead::read(const std::string& path) {
     }
     config = std::move(std::get<config::Config>(loaded));
     for (const config::Program& program : config.programs) {
-        auto made = prepare_program(program);
+        auto made = prepare_program(program.name, program);
         if (made)
             prepared.emplace_back(std::move(*made));
         else
@@ -162,16 +162,11 @@ void Supervisor::have_read(const std::shared_ptr<FileRead>& file) {
                              "nothing was changed"});
 }
 
-// The policies are the core's: put together again what was read.
 config::Config Supervisor::running_config() const {
     config::Config config{
         settings_.config.supervisor, settings_.config.redis, {}, settings_.config.groups};
-    for (const ProgramId id : order_) {
-        config::Program program = settings_.config.programs[id.value()];
-        program.policy = fleet_.plan(id).policy;
-        program.after = fleet_.plan(id).after;
-        config.programs.push_back(std::move(program));
-    }
+    for (const ProgramId id : order_)
+        config.programs.push_back(programs_.as_configured(id, fleet_.program_name(id)));
     return config;
 }
 
@@ -224,49 +219,39 @@ std::vector<ProgramId> Supervisor::put(const std::vector<std::string>& programs,
     const std::set<std::string> names(programs.begin(), programs.end());
     const std::vector<core::Priority> priorities = config::priorities_of(file.config);
     std::vector<core::ProgramPlan> plans;
-    std::vector<std::size_t> places;
+    std::uint32_t next_id = fleet_.program_count();
     for (std::size_t i = 0; i < file.config.programs.size(); ++i) {
         const config::Program& program = file.config.programs[i];
         if (!names.contains(program.name)) continue;
+        const auto known = fleet_.program_called(program.name);
+        const ProgramId id = known ? *known : ProgramId{next_id++};
+        if (known) keep_old_settings(id);
+        programs_.put(id, program);
         core::ProgramPlan plan{program.name,
-                               program.policy,
+                               programs_.policy(id),
                                program.after,
                                program.processes.value_or(1),
                                program.processes.has_value(),
                                priorities[i]};
-        if (const auto known = fleet_.program_called(program.name)) {
-            const core::ProgramPlan& old = fleet_.plan(*known);
-            if (fleet_.is_there(*known)) {
-                plan.processes = old.processes;
-                plan.is_numbered = old.is_numbered;
-            }
-            keep_old_settings(*known);
+        if (known && fleet_.is_there(id)) {
+            plan.processes = fleet_.plan(id).processes;
+            plan.is_numbered = fleet_.plan(id).is_numbered;
         }
         plans.push_back(std::move(plan));
-        places.push_back(i);
-    }
-    const std::vector<ProgramId> ids = fleet_.put(std::move(plans), moment(), actions_);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        std::vector<config::Program>& all = settings_.config.programs;
-        if (all.size() <= ids[i].value()) all.resize(ids[i].value() + 1);
-        config::Program program = file.config.programs[places[i]];
-        program.policy = {};  // the core's
-        program.after.clear();
-        all[ids[i].value()] = std::move(program);
-        if (auto& prepared = file.prepared[places[i]]) {
-            executor_.adopt(ids[i], std::move(*prepared));
+        if (auto& prepared = file.prepared[i]) {
+            executor_.adopt(id, std::move(*prepared));
             prepared.reset();
         }
     }
-    return ids;
+    return fleet_.put(std::move(plans), moment(), actions_);
 }
 
 // Whoever lives is released from the registry, and found there, by what it was made of.
 void Supervisor::keep_old_settings(ProgramId id) {
-    const auto old = std::make_shared<const config::Program>(settings_.config.programs[id.value()]);
     for (const ProcessId process : fleet_.processes_of(id)) {
         ProcessParts& parts = parts_[process.value()];
-        if (!parts.made_of && !fleet_.machine(process).is_resting()) parts.made_of = old;
+        if (!parts.made_of && !fleet_.machine(process).is_resting())
+            parts.made_of = programs_.shared(id);
     }
 }
 
@@ -305,7 +290,7 @@ void Supervisor::apply(const config::Difference& difference,
     }
     for (const config::ProgramChange& change : difference.changed) {
         const ProgramId id = fleet_.program_called(change.program).value();
-        const bool is_numbered = settings_.config.programs[id.value()].processes.has_value();
+        const bool is_numbered = programs_.settings(id).processes.has_value();
         const bool is_replaced = !change.restart.empty() || change.is_renamed;
         if (change.processes && is_replaced)
             resize_now(id, change.processes->second, is_numbered, {}, wait, Gathered::share(all));
@@ -456,7 +441,7 @@ void Supervisor::choose_leavers(ProgramId id, std::function<void(std::vector<Pro
     std::reverse(processes.begin(), processes.end());
     std::vector<ProcessId> asked;
     std::vector<std::string> names;
-    const config::RegistryKind kind = settings_.config.programs[id.value()].registry;
+    const config::RegistryKind kind = programs_.settings(id).registry;
     for (const ProcessId process : processes) {
         const ProcessParts& parts = parts_[process.value()];
         if (!parts.child || !parts.registration || life_of(process).registry != kind) continue;

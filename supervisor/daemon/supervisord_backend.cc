@@ -95,8 +95,7 @@ std::optional<control::Fault> Supervisor::launchable(const std::string& id) cons
                                     [&](const ProcessParts& parts) { return parts.id == id; });
     if (found == parts_.end()) return std::nullopt;
     const ProcessId process{static_cast<std::uint32_t>(found - parts_.begin())};
-    const std::string& command =
-        settings_.config.programs[fleet_.program_of(process).value()].command.front();
+    const std::string& command = programs_.command(fleet_.program_of(process)).front();
     std::vector<std::string> places{command};
     if (command.find('/') == std::string::npos) {
         places.clear();

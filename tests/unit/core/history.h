@@ -116,13 +116,15 @@ private:
                 return rig_.remove({program});
             case 3: {
                 ProgramPlan next = plans_[program.value()];
+                Policy policy = *next.policy;
                 if (pick_(2) == 0)
-                    next.policy.stop.insert(next.policy.stop.begin(),
-                                            {SignalNumber{2}, std::chrono::seconds{3}});
-                if (pick_(2) == 0) next.policy.has_registry = !next.policy.has_registry;
-                next.policy.claims_name = next.policy.claims_name && next.policy.has_registry;
-                if (pick_(2) == 0) next.policy.max_age = std::chrono::seconds{60};
-                if (pick_(2) == 0) next.policy.drain = std::chrono::seconds{40};
+                    policy.stop.insert(policy.stop.begin(),
+                                       {SignalNumber{2}, std::chrono::seconds{3}});
+                if (pick_(2) == 0) policy.has_registry = !policy.has_registry;
+                policy.claims_name = policy.claims_name && policy.has_registry;
+                if (pick_(2) == 0) policy.max_age = std::chrono::seconds{60};
+                if (pick_(2) == 0) policy.drain = std::chrono::seconds{40};
+                next.policy = std::move(policy);
                 has_reloaded_ = true;
                 const std::uint32_t processes = next.processes;
                 rig_.put(std::move(next));

@@ -1,0 +1,36 @@
+#include "daemon/programs.h"
+
+#include <algorithm>
+
+#include "config/expand.h"
+
+namespace muster::daemon {
+
+namespace {
+
+bool may_choose_own_name(const std::vector<std::string>& command) {
+    return std::none_of(command.begin(), command.end(), [](const std::string& word) {
+        return config::has_placeholder(word, "name");
+    });
+}
+
+}  // namespace
+
+void Programs::put(ProgramId id, config::Program program) {
+    if (id.value() >= count()) all_.resize(id.value() + 1);
+    Entry& entry = all_[id.value()];
+    entry.command = std::move(program.command);
+    RunSettings settings{std::move(static_cast<config::ProgramSettings&>(program)),
+                         may_choose_own_name(entry.command)};
+    const std::shared_ptr<const RunSettings> before =
+        id.value() == 0 ? nullptr : all_[id.value() - 1].settings;
+    entry.settings = before && *before == settings
+                         ? before
+                         : std::make_shared<const RunSettings>(std::move(settings));
+}
+
+config::Program Programs::as_configured(ProgramId id, std::string name) const {
+    return {settings(id), std::move(name), command(id)};
+}
+
+}  // namespace muster::daemon
