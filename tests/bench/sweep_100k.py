@@ -108,10 +108,12 @@ class Muster:
     def __init__(self, binary, folder, redis_socket):
         self.control = f"{folder}/control.sock"
         file = pathlib.Path(folder) / "muster.toml"
-        file.write_text(f'[supervisor]\ncontrol = "{self.control}"\n[redis]\nurl = "unix://{redis_socket}"\nsweep = 0\n'
+        file.write_text(f'[supervisor]\ncontrol = "{self.control}"\n[redis]\nurl = "unix://{redis_socket}"\nsweep = "24h"\nlease = "1s"\n'
                         '[program.a]\ncommand = "sleep 100000"\nregistry = "rq"\nready = { after = "0s" }\n')
         self.process = subprocess.Popen([binary, "run", "-c", str(file)], stdout=subprocess.DEVNULL)
         while True:
+            if self.process.poll() is not None:
+                sys.exit(f"muster ended with {self.process.returncode}")
             try:
                 if self.ask("GET", "/v1/status")["redis"]["state"] == "connected":
                     break
@@ -129,9 +131,14 @@ class Muster:
         return answer
 
     def sweep(self, expected):
-        began = time.perf_counter()
-        told = self.ask("POST", "/v1/sweep?apply=true")
-        seconds = time.perf_counter() - began
+        """Within the first lease nothing is decided, and nothing looked at."""
+        while True:
+            began = time.perf_counter()
+            told = self.ask("POST", "/v1/sweep?apply=true")
+            seconds = time.perf_counter() - began
+            if "nothing may be decided yet" not in told.get("error", {}).get("message", ""):
+                break
+            time.sleep(0.1)
         assert expected.items() <= told.items(), told
         return seconds
 
