@@ -427,6 +427,24 @@ std::string rotation(const IniSection& section) {
     return {};
 }
 
+// A name that is new at each start was the reason for many a shell before a worker.
+std::string rq_advice(const std::string& command) {
+    const std::size_t at = command.find("rq worker");
+    if (at == std::string::npos) return {};
+    if (at > 0 && std::string_view(" /'\"").find(command[at - 1]) == std::string_view::npos)
+        return {};
+    std::string advice =
+        "# An RQ worker: with registry = \"rq\" and --name {name} in its command, muster clears "
+        "its\n"
+        "# registration when it dies and hands its job back.\n";
+    const bool has_shell = command.starts_with("sh ") || command.starts_with("bash ") ||
+                           command.starts_with("/bin/sh ") || command.starts_with("/bin/bash ");
+    if (has_shell)
+        advice +=
+            "# Without the shell: ${VAR} is filled in anywhere, and {name} is new at each start.\n";
+    return advice;
+}
+
 void Importer::program_keys(const Where& where, const std::string& name, std::string& out) {
     const IniSection& section = *where.section;
     const IniEntry* command = section.find("command");
@@ -449,12 +467,7 @@ void Importer::program_keys(const Where& where, const std::string& name, std::st
     output(where, "stdout", out);
     output(where, "stderr", out);
     if (const std::string rotate = rotation(section); !rotate.empty()) line(out, nullptr, rotate);
-    if (command->value.starts_with("rq worker") ||
-        command->value.find("/rq worker") != std::string::npos)
-        out +=
-            "# An RQ worker: with registry = \"rq\" and --name {name} in its command, muster "
-            "clears its\n"
-            "# registration when it dies and hands its job back.\n";
+    out += rq_advice(command->value);
     if (const IniEntry* entry = section.find("serverurl"); entry && entry->value != "AUTO")
         leave_out(where, *entry, "children find the control socket in MUSTER_CONTROL");
     tell_ignored(where, {"command",

@@ -22,8 +22,9 @@ serverurl=http://localhost:1
 """
 
 
-def run(folder, *arguments):
-    return subprocess.run([BINARY, *map(str, arguments)], cwd=folder, env=environment(folder),
+def run(folder, *arguments, env=None):
+    return subprocess.run([BINARY, *map(str, arguments)], cwd=folder,
+                          env={**environment(folder), **(env or {})},
                           capture_output=True, text=True, timeout=60)
 
 
@@ -47,6 +48,39 @@ def test_a_supervisord_conf_with_includes(folder):
     again = run(folder, "import", "supervisord.conf", "-o", "muster.toml")
     assert again.returncode == 1 and "muster.toml is there already" in again.stderr
     assert (folder / "muster.toml").read_text() == text
+
+
+def test_the_set_up_that_muster_was_made_for(folder):
+    """A shell that makes a name of the time, and one that is fixed: both become advice, and run as they are."""
+    (folder / "supervisord.conf").write_text("""
+[supervisord]
+nodaemon=true
+
+[program:shap-worker]
+command=sh -c 'rq worker shap-jobs --url "$REDIS_URL" --name shap-worker-$(date +%%s)-%(process_num)d'
+process_name=%(program_name)s_%(process_num)02d
+numprocs=2
+stopwaitsecs=25
+stdout_logfile=/dev/stdout
+stdout_logfile_maxbytes=0
+redirect_stderr=true
+
+[program:simple-worker]
+command=rq worker simple-jobs --url %(ENV_REDIS_URL)s --name simple-worker-65
+stdout_logfile=/dev/fd/1
+stdout_logfile_maxbytes=0
+""")
+    done = run(folder, "import", "supervisord.conf", "-o", "muster.toml")
+    assert (done.returncode, done.stderr) == (0, "")
+    text = (folder / "muster.toml").read_text()
+    shap, simple = text.split("[program.shap-worker]")[1].split("[program.simple-worker]")
+    assert "--name shap-worker-$(date +%s)-{index}" in shap and "{name} is new at each start" in shap
+    assert "--url ${REDIS_URL} --name simple-worker-65" in simple
+    for program in (shap, simple):
+        assert 'registry = "rq" and --name {name}' in program and 'stdout = "forward"' in program
+    assert "Without the shell" not in simple
+    done = run(folder, "check", env={"REDIS_URL": "redis://127.0.0.1:1"})
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_procfile(folder):
