@@ -193,6 +193,9 @@ void describe_verb(CLI::App& app, CommandLine& line) {
             app.add_flag("--wait", line.sweep.waits, "waits for the second look, a minute later");
             return json();
         case Verb::health:
+            app.add_flag("--live", line.only_live,
+                         "whether muster itself answers, ready or not: for a liveness probe");
+            return;
         case Verb::shutdown:
         case Verb::version:
             return;

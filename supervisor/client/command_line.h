@@ -58,6 +58,7 @@ struct CommandLine {
     bool prints = false;
     bool connects = false;
     bool watches = false;    // status
+    bool only_live = false;  // health
     bool follows = false;    // logs, events
     bool is_stderr = false;  // logs
     std::size_t lines = 100;

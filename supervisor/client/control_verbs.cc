@@ -186,10 +186,10 @@ Printed reload(const CommandLine& line) {
 
 // For probes: nothing but 0 and 1.
 Printed health(const CommandLine& line) {
-    const auto reply = ask(line, "GET", "/readyz");
+    const auto reply = ask(line, "GET", line.only_live ? "/livez" : "/readyz");
     if (!reply) return failed(line, exit_failed, reply.error());
     if (reply->status != 200) return failed(line, exit_failed, error_of(*reply));
-    return {.status = exit_done, .out = "ready\n", .err = {}};
+    return {.status = exit_done, .out = line.only_live ? "alive\n" : "ready\n", .err = {}};
 }
 
 Printed shutdown(const CommandLine& line) {

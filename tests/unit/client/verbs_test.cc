@@ -207,6 +207,11 @@ TEST_CASE("health is 0 or 1, whatever happens") {
     const Printed printed = does(supervisor, {"health"});
     CHECK(printed.status == 1);
     CHECK(printed.err == "muster health: not ready: shap_00\n");
+    const FakeSupervisor busy{[&](const std::string& request) {
+        CHECK(request.starts_with("GET /livez "));
+        return reply(200, "{}");
+    }};
+    CHECK(does(busy, {"health", "--live"}).out == "alive\n");
     CommandLine nowhere;
     nowhere.verb = Verb::health;
     nowhere.socket_path = "/nonexistent/control.sock";
