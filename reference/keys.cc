@@ -283,8 +283,9 @@ constexpr Key keys[] = {
     {.table = "program.NAME",
      .name = "jobs",
      .shape = Shape::words,
-     .does = "what becomes of a dead worker's job: the job system's own retry rules decide, nothing "
-             "is done, or it fails",
+     .does =
+         "what becomes of a dead worker's job: the job system's own retry rules decide, nothing "
+         "is done, or it fails",
      .initial = "\"hand-back\"",
      .initially = "leave where the job system allows nothing else",
      .words = "hand-back|leave|fail"},

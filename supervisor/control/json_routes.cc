@@ -393,27 +393,27 @@ Response bad_query(std::string_view what, std::string_view hint) {
     return error_response(400, "bad_parameter", fmt::format("'{}' is not understood", what), hint);
 }
 
-std::optional<Verb> verb_called(std::string_view word) {
-    constexpr std::pair<std::string_view, Verb> verbs[] = {
-        {"start", Verb::start}, {"stop", Verb::stop},   {"restart", Verb::restart},
-        {"roll", Verb::roll},   {"quiet", Verb::quiet}, {"resume", Verb::resume}};
-    for (const auto& [name, verb] : verbs) {
-        if (name == word) return verb;
-    }
-    return std::nullopt;
+// One request, as its route sees it.
+struct Call {
+    const Backend& backend;
+    const Request& request;
+    std::string_view name;  // what stands for the {…} of the path, still percent-encoded
+    const Respond& respond;
+};
+
+Response bad_selector() {
+    return error_response(400, "bad_selector", "the process's name cannot be read",
+                          "percent-encode it: all, PROGRAM, PROCESS, PROGRAM:*");
 }
 
-void act(const Backend& backend,
-         const Request& request,
-         Verb verb,
-         const std::string& selector,
-         const Respond& respond) {
-    const auto wait = parse_wait(request.query);
-    if (!wait) return respond(bad_query(request.query, "the only parameter is wait=true"));
-    const auto error =
-        backend.act(verb, selector, *wait,
-                    [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
-    if (error) respond(failure(*error));
+void act(const Call& call, Verb verb, const std::string& selector) {
+    const auto wait = parse_wait(call.request.query);
+    if (!wait)
+        return call.respond(bad_query(call.request.query, "the only parameter is wait=true"));
+    const auto error = call.backend.act(
+        verb, selector, *wait,
+        [respond = call.respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+    if (error) call.respond(failure(*error));
 }
 
 Result<std::size_t> parse_count(std::string_view text) {
@@ -442,23 +442,17 @@ Outcome take_log_parameter(std::string_view parameter, LogQuery& query) {
     return Done{};
 }
 
-// What follows "/v1/logs/".
-void logs_route(const Backend& backend,
-                const Request& request,
-                std::string_view id,
-                const Respond& respond) {
-    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
-    const auto process = percent_decoded(id);
-    if (!process || process->empty() || id.find('/') != std::string_view::npos)
-        return respond(not_found(request.path));
+void logs_route(const Call& call) {
+    const auto process = percent_decoded(call.name);
+    if (!process || process->empty()) return call.respond(not_found(call.request.path));
     LogQuery query{.process = *process};
-    for (const std::string& parameter : split(request.query, '&')) {
+    for (const std::string& parameter : split(call.request.query, '&')) {
         if (parameter.empty()) continue;
         if (const auto taken = take_log_parameter(parameter, query); !taken)
-            return respond(error_response(400, "bad_parameter", taken.error().message(),
-                                          "stream=stdout|stderr, tail=LINES, follow=true"));
+            return call.respond(error_response(400, "bad_parameter", taken.error().message(),
+                                               "stream=stdout|stderr, tail=LINES, follow=true"));
     }
-    if (const auto error = backend.logs(query, respond)) respond(failure(*error));
+    if (const auto error = call.backend.logs(query, call.respond)) call.respond(failure(*error));
 }
 
 // How an EventSource asks.
@@ -491,78 +485,63 @@ Outcome take_event_parameter(std::string_view parameter, EventQuery& query) {
     return Done{};
 }
 
-void events_route(const Backend& backend, const Request& request, const Respond& respond) {
-    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
-    if (!backend.events) return respond(not_supported(request.path));
+void events_route(const Call& call) {
+    if (!call.backend.events) return call.respond(not_supported(call.request.path));
     EventQuery query;
-    query.is_sse = wants_sse(request);
+    query.is_sse = wants_sse(call.request);
     query.follows = query.is_sse;
-    query.after = parse_number(request.last_event_id);
-    for (const std::string& parameter : split(request.query, '&')) {
+    query.after = parse_number(call.request.last_event_id);
+    for (const std::string& parameter : split(call.request.query, '&')) {
         if (parameter.empty()) continue;
         if (const auto taken = take_event_parameter(parameter, query); !taken)
-            return respond(error_response(400, "bad_parameter", taken.error().message(),
-                                          "follow=true, tail=COUNT, after=ID"));
+            return call.respond(error_response(400, "bad_parameter", taken.error().message(),
+                                               "follow=true, tail=COUNT, after=ID"));
     }
-    respond(backend.events(query));
+    call.respond(call.backend.events(query));
 }
 
-void metrics_route(const Backend& backend, const Request& request, const Respond& respond) {
-    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
-    if (!backend.metrics) return respond(not_supported(request.path));
-    backend.metrics([respond](const MetricsView& view) {
+void metrics_route(const Call& call) {
+    if (!call.backend.metrics) return call.respond(not_supported(call.request.path));
+    call.backend.metrics([respond = call.respond](const MetricsView& view) {
         respond({.body = metrics_text(view),
                  .content_type = "text/plain; version=0.0.4; charset=utf-8"});
     });
 }
 
-void signal(const Backend& backend,
-            const Request& request,
-            const std::string& selector,
-            const Respond& respond) {
-    const auto number = parse_signal(request.body);
-    if (!number)
-        return respond(
-            error_response(400, "bad_signal", number.error().message(), number.error().hint()));
-    const auto error =
-        backend.signal(selector, *number,
-                       [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
-    if (error) respond(failure(*error));
-}
-
-void why_route(const Backend& backend,
-               const Request& request,
-               const std::string& id,
-               const Respond& respond) {
-    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
-    if (!backend.why) return respond(not_supported("why"));
+void why_route(const Call& call) {
+    const auto process = percent_decoded(call.name);
+    if (!process || process->empty()) return call.respond(bad_selector());
+    if (!call.backend.why) return call.respond(not_supported("why"));
     std::optional<Response> response;
-    const auto error = backend.why(id, [&](const WhyView& view) { response = why(view); });
-    respond(error ? failure(*error) : std::move(*response));
+    const auto error =
+        call.backend.why(*process, [&](const WhyView& view) { response = why(view); });
+    call.respond(error ? failure(*error) : std::move(*response));
 }
 
-// What follows "/v1/processes/".
-void process_route(const Backend& backend,
-                   const Request& request,
-                   std::string_view rest,
-                   const Respond& respond) {
-    const auto slash = rest.find('/');
-    const auto selector = percent_decoded(rest.substr(0, slash));
-    if (!selector || selector->empty())
-        return respond(error_response(400, "bad_selector", "the process's name cannot be read",
-                                      "percent-encode it: all, PROGRAM, PROCESS, PROGRAM:*"));
-    if (slash == std::string_view::npos) {
-        if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
-        return respond(one_process(backend, *selector));
-    }
-    const std::string_view verb = rest.substr(slash + 1);
-    if (verb == "why") return why_route(backend, request, *selector, respond);
-    const bool is_signal = verb == "signal";
-    const auto which = verb_called(verb);
-    if (!is_signal && !which) return respond(not_found(request.path));
-    if (request.method != "POST") return respond(wrong_method(request, "POST"));
-    if (is_signal) return signal(backend, request, *selector, respond);
-    act(backend, request, *which, *selector, respond);
+void process_route(const Call& call) {
+    const auto process = percent_decoded(call.name);
+    call.respond(process && !process->empty() ? one_process(call.backend, *process)
+                                              : bad_selector());
+}
+
+template <Verb verb>
+void verb_route(const Call& call) {
+    const auto selector = percent_decoded(call.name);
+    if (!selector || selector->empty()) return call.respond(bad_selector());
+    act(call, verb, *selector);
+}
+
+void signal_route(const Call& call) {
+    const auto selector = percent_decoded(call.name);
+    if (!selector || selector->empty()) return call.respond(bad_selector());
+    const auto number = parse_signal(call.request.body);
+    if (!number)
+        return call.respond(
+            error_response(400, "bad_signal", number.error().message(), number.error().hint()));
+    const auto error = call.backend.signal(
+        *selector, *number,
+        [respond = call.respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+    if (error) call.respond(failure(*error));
 }
 
 Result<std::uint32_t> parse_processes(std::string_view body) {
@@ -578,79 +557,111 @@ Result<std::uint32_t> parse_processes(std::string_view body) {
     return static_cast<std::uint32_t>(*number);
 }
 
-// What follows "/v1/programs/": NAME/scale.
-void program_route(const Backend& backend,
-                   const Request& request,
-                   std::string_view rest,
-                   const Respond& respond) {
-    const auto slash = rest.find('/');
-    const auto program = percent_decoded(rest.substr(0, slash));
-    if (!program || slash == std::string_view::npos || rest.substr(slash + 1) != "scale")
-        return respond(not_found(request.path));
-    if (request.method != "POST") return respond(wrong_method(request, "POST"));
-    const auto wait = parse_wait(request.query);
-    if (!wait) return respond(bad_query(request.query, "the only parameter is wait=true"));
-    const auto processes = parse_processes(request.body);
+void scale_route(const Call& call) {
+    const auto program = percent_decoded(call.name);
+    if (!program) return call.respond(not_found(call.request.path));
+    const auto wait = parse_wait(call.request.query);
+    if (!wait)
+        return call.respond(bad_query(call.request.query, "the only parameter is wait=true"));
+    const auto processes = parse_processes(call.request.body);
     if (!processes)
-        return respond(error_response(400, "bad_parameter", processes.error().message(),
-                                      processes.error().hint()));
-    const auto error =
-        backend.scale(*program, *processes, *wait,
-                      [respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
-    if (error) respond(failure(*error));
+        return call.respond(error_response(400, "bad_parameter", processes.error().message(),
+                                           processes.error().hint()));
+    const auto error = call.backend.scale(
+        *program, *processes, *wait,
+        [respond = call.respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+    if (error) call.respond(failure(*error));
 }
 
-void reload_route(const Backend& backend, const Request& request, const Respond& respond) {
-    if (request.method != "POST") return respond(wrong_method(request, "POST"));
+void reload_route(const Call& call) {
     bool is_dry_run = false;
     bool wait = false;
-    for (const std::string& part : split(request.query, '&')) {
+    for (const std::string& part : split(call.request.query, '&')) {
         if (part == "dry_run=true" || part == "dry_run=1")
             is_dry_run = true;
         else if (part == "wait=true" || part == "wait=1")
             wait = true;
         else if (!part.empty() && part != "dry_run=false" && part != "wait=false")
-            return respond(bad_query(part, "the parameters are dry_run=true and wait=true"));
+            return call.respond(bad_query(part, "the parameters are dry_run=true and wait=true"));
     }
-    backend.reload(is_dry_run, wait, [respond](const std::variant<Reloaded, ApiError>& result) {
-        const auto* done = std::get_if<Reloaded>(&result);
-        respond(done != nullptr ? reloaded(*done) : failure(std::get<ApiError>(result)));
-    });
+    call.backend.reload(
+        is_dry_run, wait, [respond = call.respond](const std::variant<Reloaded, ApiError>& result) {
+            const auto* done = std::get_if<Reloaded>(&result);
+            respond(done != nullptr ? reloaded(*done) : failure(std::get<ApiError>(result)));
+        });
+}
+
+void shutdown_route(const Call& call) {
+    // The answer first: the shutdown may end the connection.
+    call.respond({.body = R"({"shutting_down":true})"});
+    call.backend.shutdown();
+}
+
+void in_registry(const Call& call) {
+    registry_route(call.backend.registry, call.request, call.respond);
+}
+
+struct Row {
+    Route route;
+    void (*answer)(const Call& call);
+};
+
+// The whole API; docs/openapi.json describes it, and a test holds the two together.
+constexpr Row table[] = {
+    {{"GET", "/v1/status"}, [](const Call& call) { call.respond(status(call.backend)); }},
+    {{"GET", "/v1/processes"}, [](const Call& call) { call.respond(processes(call.backend)); }},
+    {{"GET", "/v1/processes/{id}"}, process_route},
+    {{"GET", "/v1/processes/{id}/why"}, why_route},
+    {{"POST", "/v1/processes/{selector}/start"}, verb_route<Verb::start>},
+    {{"POST", "/v1/processes/{selector}/stop"}, verb_route<Verb::stop>},
+    {{"POST", "/v1/processes/{selector}/restart"}, verb_route<Verb::restart>},
+    {{"POST", "/v1/processes/{selector}/roll"}, verb_route<Verb::roll>},
+    {{"POST", "/v1/processes/{selector}/quiet"}, verb_route<Verb::quiet>},
+    {{"POST", "/v1/processes/{selector}/resume"}, verb_route<Verb::resume>},
+    {{"POST", "/v1/processes/{selector}/signal"}, signal_route},
+    {{"POST", "/v1/programs/{program}/scale"}, scale_route},
+    {{"POST", "/v1/reload"}, reload_route},
+    {{"POST", "/v1/shutdown"}, shutdown_route},
+    {{"GET", "/v1/logs/{id}"}, logs_route},
+    {{"GET", "/v1/events"}, events_route},
+    {{"GET", "/v1/workers"}, in_registry},
+    {{"GET", "/v1/fleet"}, in_registry},
+    {{"POST", "/v1/sweep"}, in_registry},
+    {{"GET", "/metrics"}, metrics_route},
+    {{"GET", "/livez"}, [](const Call& call) { call.respond({.body = R"({"live":true})"}); }},
+    {{"GET", "/readyz"}, [](const Call& call) { call.respond(ready(call.backend)); }},
+};
+
+// What stands for the {…} of a route's path, "" where it has none; nothing where `path` is another.
+std::optional<std::string_view> matched(std::string_view pattern, std::string_view path) {
+    const auto open = pattern.find('{');
+    if (open == pattern.npos)
+        return path == pattern ? std::optional(std::string_view{}) : std::nullopt;
+    const std::string_view tail = pattern.substr(pattern.find('}') + 1);
+    if (path.size() < open + tail.size() || !path.starts_with(pattern.substr(0, open)) ||
+        !path.ends_with(tail))
+        return std::nullopt;
+    const std::string_view name = path.substr(open, path.size() - open - tail.size());
+    return name.find('/') == name.npos ? std::optional(name) : std::nullopt;
 }
 
 }  // namespace
 
+std::vector<Route> JsonRoutes::routes() {
+    std::vector<Route> all;
+    for (const Row& row : table) all.push_back(row.route);
+    return all;
+}
+
 void JsonRoutes::handle(const Request& request, const HttpServer::Respond& respond) const {
-    const std::string_view path = request.path;
-    constexpr std::string_view processes_path = "/v1/processes/";
-    if (path.substr(0, processes_path.size()) == processes_path)
-        return process_route(backend_, request, path.substr(processes_path.size()), respond);
-    constexpr std::string_view logs_path = "/v1/logs/";
-    if (path.substr(0, logs_path.size()) == logs_path)
-        return logs_route(backend_, request, path.substr(logs_path.size()), respond);
-    if (path == "/metrics") return metrics_route(backend_, request, respond);
-    if (path == "/v1/events") return events_route(backend_, request, respond);
-    if (registry_route(backend_.registry, request, respond)) return;
-    constexpr std::string_view programs_path = "/v1/programs/";
-    if (path.substr(0, programs_path.size()) == programs_path)
-        return program_route(backend_, request, path.substr(programs_path.size()), respond);
-    if (path == "/v1/reload") return reload_route(backend_, request, respond);
-    if (path == "/v1/shutdown") {
-        if (request.method != "POST") return respond(wrong_method(request, "POST"));
-        // The answer first: the shutdown may end the connection.
-        respond({.body = R"({"shutting_down":true})"});
-        return backend_.shutdown();
+    for (const Row& row : table) {
+        const auto name = matched(row.route.path, request.path);
+        if (!name) continue;
+        if (request.method != row.route.method)
+            return respond(wrong_method(request, row.route.method == "GET" ? "GET, HEAD" : "POST"));
+        return row.answer({backend_, request, *name, respond});
     }
-    const bool is_processes = path == "/v1/processes";
-    const bool is_status = path == "/v1/status";
-    const bool is_ready = path == "/readyz";
-    if (!is_processes && !is_status && !is_ready && path != "/livez")
-        return respond(not_found(path));
-    if (request.method != "GET") return respond(wrong_method(request, "GET, HEAD"));
-    if (is_processes) return respond(processes(backend_));
-    if (is_status) return respond(status(backend_));
-    if (is_ready) return respond(ready(backend_));
-    respond({.body = R"({"live":true})"});
+    respond(not_found(request.path));
 }
 
 }  // namespace muster::control

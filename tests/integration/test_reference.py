@@ -236,7 +236,7 @@ def test_what_is_installed(folder):
     files = {str(path.relative_to(folder / "root")) for path in (folder / "root").rglob("*") if path.is_file()}
     for name in ("bin/muster", "share/man/man1/muster.1", "share/man/man5/muster.toml.5",
                  "share/bash-completion/completions/muster", "share/zsh/site-functions/_muster",
-                 "share/fish/vendor_completions.d/muster.fish", "share/muster/muster.schema.json",
+                 "share/fish/vendor_completions.d/muster.fish", "share/muster/muster.schema.json", "share/doc/muster/openapi.json",
                  *(f"share/doc/muster/examples/{one.name}" for one in (ROOT / "conf").glob("*.toml"))):
         assert any(one.endswith("/" + name) for one in files), (name, files)
     assert not [one for one in files if "worker_stub" in one or "reference" in one or one.endswith(".a")]

@@ -321,10 +321,12 @@ TEST_CASE("I11: a selector that matches nothing, or cannot be read, is told") {
     CHECK(none.body["error"] == json::parse(R"({"code":"no_such_process",
         "message":"there is no 'nobody'","hint":"try all"})"));
     for (const char* path : {"/v1/processes/%zz/start", "/v1/processes/%4/start",
-                             "/v1/processes/%00/start", "/v1/processes//start", "/v1/processes/"}) {
+                             "/v1/processes/%00/start", "/v1/processes//start"}) {
         CAPTURE(path);
         CHECK(post(fake, path).status == 400);
     }
+    CHECK(get(fake, "/v1/processes/").status == 400);
+    CHECK(post(fake, "/v1/processes/").status == 405);
     CHECK(
         answer(
             fake,
