@@ -148,7 +148,7 @@ _muster() {
             esac ;;
         health)
             case $word:$place in
-                -*) _muster_offer "-h --help -s --socket" ;;
+                -*) _muster_offer "-h --help -s --socket --live" ;;
             esac ;;
         workers)
             case $word:$place in

@@ -151,7 +151,8 @@ _muster() {
                         '--json[prints JSON]' ;;
                 health)
                     _arguments '(- *)'{-h,--help}'[tells how it is used]' \
-                        '(-s --socket)'{-s,--socket}'[the control socket; else $MUSTER_CONTROL]:PATH:_files' ;;
+                        '(-s --socket)'{-s,--socket}'[the control socket; else $MUSTER_CONTROL]:PATH:_files' \
+                        '--live[whether muster itself answers, ready or not\: for a liveness probe]' ;;
                 workers)
                     _arguments '(- *)'{-h,--help}'[tells how it is used]' \
                         '(-s --socket)'{-s,--socket}'[the control socket; else $MUSTER_CONTROL]:PATH:_files' \

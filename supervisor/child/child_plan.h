@@ -58,7 +58,8 @@ struct ChildSpec {
     std::vector<ResourceLimit> limits;
     std::optional<int> nice;
     std::optional<int> oom_score_adj;
-    bool gets_our_stdin = false;  // else /dev/null
+    bool gets_our_stdin = false;    // else /dev/null, or
+    std::optional<int> stdin_from;  // borrowed for the spawn only
     OutputTarget stdout_to = Inherit{};
     OutputTarget stderr_to = Inherit{};
 };

@@ -123,6 +123,7 @@ Result<Spawner> Spawner::create(std::optional<FileLimit> child_files) {
     spawner.failures_out_ = UniqueFd{ends[0]};
     const UniqueFd failures_in{ends[1]};
     spawner.null_ = to_slot(null.get());
+    spawner.input_ = to_slot(null.get());
     spawner.output_ = to_slot(null.get());
     spawner.errors_ = to_slot(null.get());
     spawner.failures_in_ = to_slot(failures_in.get());
@@ -132,8 +133,9 @@ Result<Spawner> Spawner::create(std::optional<FileLimit> child_files) {
     }
     // An empty range: only asks whether the call is there.
     spawner.shares_table_ = ::syscall(SYS_close_range, ~0U, ~0U, unshare_table) == 0 &&
-                            is_low(spawner.null_) && is_low(spawner.output_) &&
-                            is_low(spawner.errors_) && is_low(spawner.failures_in_);
+                            is_low(spawner.null_) && is_low(spawner.input_) &&
+                            is_low(spawner.output_) && is_low(spawner.errors_) &&
+                            is_low(spawner.failures_in_);
     spawner.stack_ = std::make_unique_for_overwrite<std::byte[]>(stack_size);
     return spawner;
 }
@@ -153,12 +155,17 @@ void Spawner::disconnect(const OutputTarget& target, const UniqueFd& slot) const
 
 SpawnResult Spawner::spawn(ChildPlan& plan) {
     const ChildSpec& spec = plan.spec();
+    const OutputTarget from =
+        spec.stdin_from ? OutputTarget{ToFd{*spec.stdin_from}} : OutputTarget{Null{}};
+    const auto input = connect(from, input_);
+    const int input_error = errno;
     const auto output = connect(spec.stdout_to, output_);
     const int output_error = errno;
     const auto errors = connect(spec.stderr_to, errors_);
     const int errors_error = errno;
-    if (!output || !errors) {
-        const int error = output ? errors_error : output_error;
+    if (!input || !output || !errors) {
+        const int error = !input ? input_error : output ? errors_error : output_error;
+        disconnect(from, input_);
         disconnect(spec.stdout_to, output_);
         disconnect(spec.stderr_to, errors_);
         return SpawnFailure{Stage::output, error, {}, is_scarcity(error)};
@@ -166,7 +173,7 @@ SpawnResult Spawner::spawn(ChildPlan& plan) {
     Launch launch{.plan = plan,
                   .parent = ::getpid(),
                   .shares_table = shares_table_,
-                  .input = spec.gets_our_stdin ? STDIN_FILENO : null_.get(),
+                  .input = spec.gets_our_stdin ? STDIN_FILENO : *input,
                   .output = *output,
                   .errors = *errors,
                   .failures = failures_in_.get(),
@@ -185,6 +192,7 @@ SpawnResult Spawner::spawn(ChildPlan& plan) {
     if (pid < 0 && errno == EINVAL) pid = ::clone(run_child, top, base, &launch);
     const int clone_error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    disconnect(from, input_);
     disconnect(spec.stdout_to, output_);
     disconnect(spec.stderr_to, errors_);
     // The child's change of ids was ours, too, in this one respect, as long as it shared our

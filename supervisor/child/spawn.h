@@ -77,7 +77,8 @@ private:
 
     std::optional<FileLimit> child_files_;
     std::vector<int> ignored_signals_;  // what we were started with; children start with defaults
-    UniqueFd null_;                     // the four slots below 16, also kept when unused
+    UniqueFd null_;                     // the five slots below 16, also kept when unused
+    UniqueFd input_;
     UniqueFd output_;
     UniqueFd errors_;
     UniqueFd failures_in_;  // the pipe's write end

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "core/job_system.h"
+#include "core/notices.h"
 #include "core/policy.h"
 
 namespace muster::config {
@@ -81,6 +82,13 @@ struct CustomRegistry {
     friend bool operator==(const CustomRegistry&, const CustomRegistry&) = default;
 };
 
+// Its stdin and stdout speak supervisord's event listener protocol.
+struct Listener {
+    core::NoticeSet events;
+    std::uint32_t buffer = 10;  // events that wait for one of its processes to be ready
+    friend bool operator==(const Listener&, const Listener&) = default;
+};
+
 // What programs have in common more often than not.
 struct ProgramSettings {
     RegistryKind registry = RegistryKind::none;
@@ -109,6 +117,7 @@ struct ProgramSettings {
     Output stderr_to;  // only this can be as_stdout
     LogRotate log_rotate;
     Overflow overflow = Overflow::wait;
+    std::optional<Listener> listener;
     friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 

@@ -15,6 +15,7 @@
 #include "config/import.h"
 #include "config/ini.h"
 #include "config/toml_text.h"
+#include "core/notices.h"
 
 namespace muster::config {
 
@@ -110,7 +111,8 @@ private:
     void unix_server(const Where& where);
     void inet_server(const Where& where);
     void group(const Where& where);
-    void program(const Where& where);
+    void program(const Where& where, std::string_view kind);
+    void listener(const Where& where, std::string& out);
     void program_keys(const Where& where, const std::string& name, std::string& out);
     void names(const Where& where, std::string& out);
     void ending(const Where& where, std::string& out);
@@ -165,6 +167,21 @@ private:
 
     bool in_program_ = false;  // {…} placeholders stand for what they are only there
 };
+
+bool is_listener(const IniSection& section) {
+    return section.name.starts_with("eventlistener:");
+}
+
+// Its events that are sent here.
+std::vector<std::string> events_of(const IniSection& section) {
+    std::vector<std::string> events;
+    const IniEntry* entry = section.find("events");
+    if (entry == nullptr) return events;
+    for (const std::string& name : list(entry->value)) {
+        if (!core::notices_called(name).is_empty()) events.push_back(name);
+    }
+    return events;
+}
 
 std::string Importer::expand_one(const Where& where,
                                  const IniEntry& entry,
@@ -325,7 +342,8 @@ void Importer::starting(const Where& where, std::string& out) {
     const IniEntry* retries = section.find("startretries");
     const long tries = retries == nullptr ? 3 : number(retries->value).value_or(3);
     line(out, retries, fmt::format("start_limit = {}", tries + 1));
-    if (const IniEntry* entry = section.find("priority"); entry && entry->value != "999")
+    const std::string_view usual = is_listener(section) ? "-1" : "999";
+    if (const IniEntry* entry = section.find("priority"); entry && entry->value != usual)
         number_line(where, out, *entry, "priority = {}");
 }
 
@@ -369,7 +387,9 @@ void Importer::output(const Where& where, std::string_view stream, std::string& 
     }
     const IniEntry* redirect = section.find("redirect_stderr");
     if (stream == "stderr" && redirect != nullptr && is_true(redirect->value))
-        return line(out, redirect, "stderr = \"stdout\"");
+        return is_listener(section)
+                   ? leave_out(where, *redirect, "a listener's stdout is where it answers")
+                   : line(out, redirect, "stderr = \"stdout\"");
     const IniEntry* path = section.find(key("_logfile"));
     if (path == nullptr || path->value == "AUTO") {
         if (path != nullptr) line(out, path, fmt::format("{} = \"forward\"", stream));
@@ -445,11 +465,37 @@ std::string rq_advice(const std::string& command) {
     return advice;
 }
 
+void Importer::listener(const Where& where, std::string& out) {
+    const IniSection& section = *where.section;
+    const IniEntry& events = *section.find("events");
+    const IniEntry* size = section.find("buffer_size");
+    const auto buffer = size == nullptr ? std::optional<long>(10) : number(trimmed(size->value));
+    if (!buffer) leave_out(where, *size, "is no number");
+    if (size != nullptr) out += toml_comment(size->comments);
+    line(out, &events,
+         fmt::format("listener = {{ events = {}, buffer = {} }}", toml_array(events_of(section)),
+                     buffer.value_or(10)));
+    for (const std::string& name : list(events.value)) {
+        if (core::notices_called(name).is_empty())
+            leave_out(where, events, fmt::format("{} is never sent here", name));
+    }
+    const IniEntry* handler = section.find("result_handler");
+    if (handler != nullptr && handler->value != "supervisor.dispatchers:default_handler")
+        leave_out(where, *handler, "code of supervisord cannot be loaded: OK accepts, else not");
+    const IniEntry* path = section.find("stdout_logfile");
+    if (path != nullptr && path->value != "AUTO" && path->value != "NONE")
+        leave_out(where, *path, "what a listener answers is not logged");
+}
+
 void Importer::program_keys(const Where& where, const std::string& name, std::string& out) {
     const IniSection& section = *where.section;
     const IniEntry* command = section.find("command");
     if (command == nullptr) {
         leave_out(where, section.line, "has no command: the program is left out");
+        return;
+    }
+    if (is_listener(section) && events_of(section).empty()) {
+        leave_out(where, section.line, "has no event that is sent here: the listener is left out");
         return;
     }
     out += "\n" + toml_comment(section.comments) + "[program." + toml_key(name) + "]\n";
@@ -464,48 +510,53 @@ void Importer::program_keys(const Where& where, const std::string& name, std::st
     environment(where, out);
     starting(where, out);
     ending(where, out);
-    output(where, "stdout", out);
+    if (is_listener(section))
+        listener(where, out);
+    else
+        output(where, "stdout", out);
     output(where, "stderr", out);
     if (const std::string rotate = rotation(section); !rotate.empty()) line(out, nullptr, rotate);
     out += rq_advice(command->value);
     if (const IniEntry* entry = section.find("serverurl"); entry && entry->value != "AUTO")
         leave_out(where, *entry, "children find the control socket in MUSTER_CONTROL");
-    tell_ignored(where, {"command",
-                         "process_name",
-                         "numprocs",
-                         "numprocs_start",
-                         "priority",
-                         "autostart",
-                         "startsecs",
-                         "startretries",
-                         "autorestart",
-                         "exitcodes",
-                         "stopsignal",
-                         "stopwaitsecs",
-                         "stopasgroup",
-                         "killasgroup",
-                         "user",
-                         "redirect_stderr",
-                         "stdout_logfile",
-                         "stdout_logfile_maxbytes",
-                         "stdout_logfile_backups",
-                         "stdout_capture_maxbytes",
-                         "stdout_events_enabled",
-                         "stdout_syslog",
-                         "stderr_logfile",
-                         "stderr_logfile_maxbytes",
-                         "stderr_logfile_backups",
-                         "stderr_capture_maxbytes",
-                         "stderr_events_enabled",
-                         "stderr_syslog",
-                         "environment",
-                         "directory",
-                         "umask",
-                         "serverurl"});
+    std::set<std::string_view> known{"command",
+                                     "process_name",
+                                     "numprocs",
+                                     "numprocs_start",
+                                     "priority",
+                                     "autostart",
+                                     "startsecs",
+                                     "startretries",
+                                     "autorestart",
+                                     "exitcodes",
+                                     "stopsignal",
+                                     "stopwaitsecs",
+                                     "stopasgroup",
+                                     "killasgroup",
+                                     "user",
+                                     "redirect_stderr",
+                                     "stdout_logfile",
+                                     "stdout_logfile_maxbytes",
+                                     "stdout_logfile_backups",
+                                     "stdout_capture_maxbytes",
+                                     "stdout_events_enabled",
+                                     "stdout_syslog",
+                                     "stderr_logfile",
+                                     "stderr_logfile_maxbytes",
+                                     "stderr_logfile_backups",
+                                     "stderr_capture_maxbytes",
+                                     "stderr_events_enabled",
+                                     "stderr_syslog",
+                                     "environment",
+                                     "directory",
+                                     "umask",
+                                     "serverurl"};
+    if (is_listener(section)) known.insert({"events", "buffer_size", "result_handler"});
+    tell_ignored(where, known);
 }
 
-void Importer::program(const Where& where) {
-    const std::string name = where.section->name.substr(8);
+void Importer::program(const Where& where, std::string_view kind) {
+    const std::string name = where.section->name.substr(kind.size());
     if (!seen_programs_.insert(name).second)
         return leave_out(where, where.section->line, "there is a program of this name already");
     in_program_ = true;
@@ -522,12 +573,12 @@ void Importer::section(const Where& where) {
     if (name == "unix_http_server") return unix_server(where);
     if (name == "inet_http_server") return inet_server(where);
     if (name == "supervisorctl" || name == "include") return;
-    if (name.starts_with("program:")) return program(where);
+    for (const std::string_view kind : {"program:", "eventlistener:"}) {
+        if (name.starts_with(kind)) return program(where, kind);
+    }
     if (name.starts_with("group:")) return group(where);
     std::string_view why = "unknown to supervisord 4.2.5, and here";
-    if (name.starts_with("eventlistener:"))
-        why = "event listeners are not supported in this version";
-    else if (name.starts_with("fcgi-program:"))
+    if (name.starts_with("fcgi-program:"))
         why = "a socket made by the supervisor is not supported: let the program listen itself";
     else if (name == "rpcinterface:supervisor")
         return;

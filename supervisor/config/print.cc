@@ -254,7 +254,15 @@ void Printer::print(const Program& program) {
     print_what(program);
     print_limits(program);
     print_policy(program);
-    line("stdout", output_text(program.stdout_to));
+    if (program.listener) {
+        std::vector<std::string> events;
+        for (const core::Notice each : program.listener->events.all())
+            events.push_back(in_quotes(core::notice_name(each)));
+        line("listener",
+             fmt::format("{{ events = {}, buffer = {} }}", list(events), program.listener->buffer));
+    } else {
+        line("stdout", output_text(program.stdout_to));
+    }
     line("stderr", output_text(program.stderr_to));
     line("overflow", in_quotes(program.overflow == Overflow::drop ? "drop" : "wait"));
     line("log_rotate",

@@ -185,6 +185,7 @@ void read_output(const Value& value, ProgramDraft& draft) {
     auto text = value.filled_text(Field::other);
     if (!text) return;
     draft.*at = value.position();
+    if (at == &ProgramDraft::stdout_at) draft.given_stdout_at = value.position();
     const auto* found = std::find(std::begin(words), std::end(words), *text);
     if (found != std::end(words)) {
         draft.program.*member = Output{kinds[found - std::begin(words)], {}};
@@ -261,7 +262,10 @@ constexpr Key<ProgramDraft> keys[] = {
      [](const Value& v, ProgramDraft& d) { keep(d.program.policy.autostart, v.boolean()); }},
     {"after", read_after},
     {"priority",
-     [](const Value& v, ProgramDraft& d) { keep(d.program.priority, read_priority(v)); }},
+     [](const Value& v, ProgramDraft& d) {
+         d.has_priority = true;
+         keep(d.program.priority, read_priority(v));
+     }},
     {"restart", read_policy_choice<&core::Policy::restart, restarts>},
     {"exit_codes", read_exit_codes},
     {"ready", read_ready},
@@ -273,7 +277,10 @@ constexpr Key<ProgramDraft> keys[] = {
      }},
     {"on_fatal", read_policy_choice<&core::Policy::on_fatal, on_fatals>},
     {"essential",
-     [](const Value& v, ProgramDraft& d) { keep(d.program.policy.essential, v.boolean()); }},
+     [](const Value& v, ProgramDraft& d) {
+         d.has_essential = true;
+         keep(d.program.policy.essential, v.boolean());
+     }},
     {"stop", read_stop},
     {"orphans", read_policy_choice<&core::Policy::orphans, orphan_ways>},
     {"jobs", read_jobs},
@@ -284,6 +291,7 @@ constexpr Key<ProgramDraft> keys[] = {
     {"overflow",
      [](const Value& v, ProgramDraft& d) { keep(d.program.overflow, v.choice(overflows)); }},
     {"poison", read_poison},
+    {"listener", read_listener},
     {"singleton", nullptr},
     {"drain",
      [](const Value& v, ProgramDraft& d) {
@@ -316,6 +324,8 @@ constexpr OtherName others[] = {
     {"stderr_logfile_maxbytes", "log_rotate"},
     {"stdout_logfile_backups", "log_rotate"},
     {"stderr_logfile_backups", "log_rotate"},
+    {"events", "listener.events"},
+    {"buffer_size", "listener.buffer"},
     {"minfds", "limits.nofile"},
     {"minprocs", "limits.nproc"},
     // systemd's, Docker's, and what one tries first.
@@ -387,6 +397,24 @@ void check_log_path(const Program& program,
                                  program.name, key));
 }
 
+// As supervisord has it: listeners start first and stop last. And they end nothing.
+void complete_listener(ProgramDraft& draft, Reading& reading) {
+    Program& program = draft.program;
+    if (!draft.has_priority) program.priority = 0;
+    if (!draft.has_essential) program.policy.essential = false;
+    const auto wrong = [&](Position at, std::string_view what) {
+        reading.complain(at, fmt::format("program.{}.{}", program.name, what));
+    };
+    if (program.registry != RegistryKind::none)
+        wrong(draft.listener_at, "listener: a worker with a registry is no event listener");
+    if (draft.given_stdout_at)
+        wrong(*draft.given_stdout_at,
+              "stdout: a listener's stdout is where it answers; leave the key out");
+    if (program.stderr_to.kind == OutputKind::as_stdout)
+        wrong(draft.listener_at,
+              "stderr: a listener's stdout is where it answers, its stderr must go elsewhere");
+}
+
 }  // namespace
 
 void read_program(const Value& value, ProgramDraft& draft) {
@@ -402,6 +430,7 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
     policy.has_registry = program.registry != RegistryKind::none;
     if (policy.has_registry && !draft.has_drain) policy.drain = default_drain;
     complete_job_system(draft, reading);
+    if (program.listener) complete_listener(draft, reading);
     if (policy.has_registry && program.processes.value_or(1) > 1 &&
         !differs_by_process(program.name_template))
         reading.complain(

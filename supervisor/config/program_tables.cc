@@ -269,6 +269,45 @@ void read_poison(const Value& value, ProgramDraft& draft) {
     read_table<Poison>(value, draft.program.poison, keys, others);
 }
 
+namespace {
+
+void read_event(const Value& item, core::NoticeSet& events) {
+    const auto name = item.text();
+    if (!name) return;
+    const core::NoticeSet found = core::notices_called(*name);
+    if (!found.is_empty()) return events.add(found);
+    if (core::is_foreign_notice(*name))
+        return item.complain(
+            fmt::format("{} is {}: a child's output goes to the logs, not to listeners",
+                        item.in_quotes(), not_yet));
+    const auto words = core::notice_words();
+    item.complain(fmt::format("{} is no event{}", item.in_quotes(), suggestion(*name, words)));
+}
+
+constexpr Key<Listener> listener_keys[] = {
+    {"events",
+     [](const Value& v, Listener& l) {
+         if (v.kind() == Value::Kind::text) return read_event(v, l.events);
+         v.each_item([&](const Value& item) { read_event(item, l.events); });
+     }},
+    {"buffer",
+     [](const Value& v, Listener& l) {
+         if (const auto size = v.whole<std::uint32_t>(1, 10'000)) l.buffer = *size;
+     }},
+};
+constexpr OtherName listener_names[] = {{"buffer_size", "buffer"}, {"event", "events"}};
+
+}  // namespace
+
+void read_listener(const Value& value, ProgramDraft& draft) {
+    Listener listener;
+    draft.listener_at = value.position();
+    read_table<Listener>(value, listener, listener_keys, listener_names);
+    if (value.kind() == Value::Kind::table && !value.has("events"))
+        value.complain("has no events, as in { events = [\"PROCESS_STATE_EXITED\", \"TICK_60\"] }");
+    draft.program.listener = listener;
+}
+
 void read_stop(const Value& value, ProgramDraft& draft) {
     std::vector<core::StopStep> steps;
     bool is_good = true;

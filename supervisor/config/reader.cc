@@ -76,7 +76,8 @@ private:
         if (is_foreign(c))
             return "a character that is not ASCII may stand only in quotes or after #";
         const bool is_in_number = begins_number();
-        if (std::string_view{" \t\r\n=[]{},#"}.find(c) != std::string_view::npos) word_ = at_ + 1;
+        const std::string_view ends = is_in_number ? " \t\r\n]},#" : " \t\r\n=[]{},#";
+        if (ends.find(c) != std::string_view::npos) word_ = at_ + 1;
         if (c == '#') {
             at_ = std::min(text_.find('\n', at_), text_.size());
         } else if ((c == '"' || c == '\'') && !is_in_number) {

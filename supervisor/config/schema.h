@@ -38,6 +38,10 @@ struct ProgramDraft {
     Position jobs_at;
     bool has_custom = false;
     Position custom_at;
+    bool has_priority = false;
+    bool has_essential = false;
+    Position listener_at;
+    std::optional<Position> given_stdout_at;
     Position stdout_at;
     Position stderr_at;
 };

@@ -368,6 +368,14 @@ const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
              [](Api& api, const Params&, const Answer& a) {
                  a.done(api.backend_.supervisor().pid);
              }},
+            {"supervisor.sendRemoteCommEvent", "ss", "boolean string string",
+             "Tells event listeners.",
+             [](Api& api, const Params& p, const Answer& a) {
+                 if (api.more_.remote_event)
+                     api.more_.remote_event(xmlrpc::clean_text(text_at(p, 0)),
+                                            xmlrpc::clean_text(text_at(p, 1)));
+                 a.done(true);
+             }},
             {"supervisor.shutdown", "", "boolean", "Stops everything and ends.",
              [](Api& api, const Params&, const Answer& a) {
                  a.done(true);

@@ -110,6 +110,7 @@ Executor::Executor(loop::Loop& loop,
                    logs::OutputWriter& output,
                    logs::Format format,
                    const Programs& programs,
+                   const std::vector<config::Group>& groups,
                    const core::Fleet& fleet,
                    Parts& parts,
                    Tools tools,
@@ -118,6 +119,7 @@ Executor::Executor(loop::Loop& loop,
       log_(log),
       output_(output),
       programs_(programs),
+      groups_(groups),
       fleet_(fleet),
       parts_(parts),
       post_(std::move(post)),
@@ -224,16 +226,50 @@ std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) c
 
 Outcome Executor::plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams) {
     const config::ProgramSettings& settings = settings_of(process);
-    auto out = target_of(settings.stdout_to, process, false, streams);
-    if (!out) return out.error();
-    spec.stdout_to = *out;
+    if (settings.listener) {
+        if (auto planned = plan_listener(process, spec, streams); !planned) return planned;
+    } else {
+        auto out = target_of(settings.stdout_to, process, false, streams);
+        if (!out) return out.error();
+        spec.stdout_to = *out;
+    }
     if (settings.stderr_to.kind == config::OutputKind::as_stdout) {
-        spec.stderr_to = *out;
+        spec.stderr_to = spec.stdout_to;
         return Done{};
     }
     auto err = target_of(settings.stderr_to, process, true, streams);
     if (!err) return err.error();
     spec.stderr_to = *err;
+    return Done{};
+}
+
+// Its stdin and stdout, and what supervisord's listeners find their server by.
+Outcome Executor::plan_listener(ProcessId process, child::ChildSpec& spec, Streams& streams) {
+    auto input = logs::make_input_pipe();
+    if (!input) return input.error();
+    auto output = logs::make_pipe();
+    if (!output) return output.error();
+    streams.listener = ListenerPipes{std::move(input->write), std::move(output->read)};
+    streams.given.push_back(std::move(input->read));
+    spec.stdin_from = streams.given.back().get();
+    streams.given.push_back(std::move(output->write));
+    spec.stdout_to = child::ToFd{streams.given.back().get()};
+
+    const config::ProgramSettings& settings = settings_of(process);
+    const std::string& program = fleet_.program_name(fleet_.program_of(process));
+    std::string group = program;
+    for (const config::Group& each : groups_) {
+        if (std::find(each.programs.begin(), each.programs.end(), program) != each.programs.end())
+            group = each.name;
+    }
+    const auto add = [&](const std::string& name, const std::string& value) {
+        if (!settings.environment.contains(name)) spec.environment.push_back(name + "=" + value);
+    };
+    add("SUPERVISOR_ENABLED", "1");
+    add("SUPERVISOR_PROCESS_NAME", parts_[process.value()].id);
+    add("SUPERVISOR_GROUP_NAME", group);
+    if (!surroundings_.control_path.empty())
+        add("SUPERVISOR_SERVER_URL", "unix://" + surroundings_.control_path);
     return Done{};
 }
 
@@ -364,6 +400,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
     parts.trouble.clear();
     parts.spawn_error.reset();
     reaper_.watch(parts.child->pid, parts.child->pidfd.get(), token_of(process, who));
+    if (streams.listener && when_listener_) when_listener_(process, std::move(*streams.listener));
     for (Captured& stream : streams.captured) capture(process, who, std::move(stream));
     post_({process, core::Spawned{who}});
 }

@@ -21,6 +21,7 @@
 #include "config/expand.h"
 #include "core/events.h"
 #include "core/fleet.h"
+#include "daemon/listeners.h"
 #include "daemon/process_parts.h"
 #include "daemon/programs.h"
 #include "logs/capture.h"
@@ -64,6 +65,7 @@ public:
              logs::OutputWriter& output,
              logs::Format format,
              const Programs& programs,
+             const std::vector<config::Group>& groups,
              const core::Fleet& fleet,
              Parts& parts,
              Tools tools,
@@ -95,6 +97,9 @@ public:
     // No output of a child is still to come.
     [[nodiscard]] bool is_quiet() const { return captures_.empty(); }
     void when_quiet(std::function<void()> call) { when_quiet_ = std::move(call); }
+    // Of an event listener, right after its spawn: our ends of its stdin and stdout.
+    using ListenerSpawned = std::function<void(ProcessId, ListenerPipes)>;
+    void when_listener(ListenerSpawned call) { when_listener_ = std::move(call); }
     void reopen_logs() { log_files_.reopen_all(); }
     [[nodiscard]] logs::Tails& tails() { return tails_; }
     [[nodiscard]] logs::LogFiles& log_files() { return log_files_; }
@@ -110,7 +115,9 @@ private:
     struct Streams {
         std::vector<UniqueFd> given;  // for the child
         std::vector<Captured> captured;
+        std::optional<ListenerPipes> listener;
     };
+    Outcome plan_listener(ProcessId process, child::ChildSpec& spec, Streams& streams);
 
     [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
     [[nodiscard]] std::vector<std::string> not_overridden(
@@ -139,6 +146,7 @@ private:
     Log& log_;
     logs::OutputWriter& output_;
     const Programs& programs_;
+    const std::vector<config::Group>& groups_;
     const core::Fleet& fleet_;
     Parts& parts_;
     Post post_;
@@ -153,6 +161,7 @@ private:
     logs::LogFiles log_files_;
     std::list<std::unique_ptr<logs::AnyCapture>> captures_;
     std::function<void()> when_quiet_;
+    ListenerSpawned when_listener_;
     child::OomCounter oom_counter_ = child::OomCounter::of_this_process();
     WallTime oom_looked_at_;       // when its last count was taken
     WallTime oom_before_;          // and the one before

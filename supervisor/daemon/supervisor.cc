@@ -132,6 +132,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                     ? logs::Format::json
                     : logs::Format::text,
                 programs_,
+                settings_.config.groups,
                 fleet_,
                 parts_,
                 std::move(tools),
@@ -144,6 +145,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                       std::uint64_t bytes,
                       MemoryWatch::Excess excess) { too_big(who, bytes, excess); }}),
       metrics_(loop_),
+      listeners_(loop_, log_),
       deadline_timer_(loop_, [this] { deadline(); }),
       shutdown_timer_(loop_,
                       [this] {
@@ -168,6 +170,10 @@ Supervisor::Supervisor(Settings settings, Tools tools)
     if (::getrandom(&dice_state_, sizeof dice_state_, 0) != sizeof dice_state_)
         dice_state_ = 0x9E3779B97F4A7C15ULL;
     dice_state_ |= 1;
+    listeners_.call_server(settings_.config.supervisor.service);
+    executor_.when_listener([this](ProcessId id, ListenerPipes pipes) {
+        listeners_.spawned(fleet_.program_of(id), id, parts_[id.value()].id, std::move(pipes));
+    });
     make_parts();
     for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) order_.emplace_back(p);
     note_groups();
@@ -193,9 +199,38 @@ void Supervisor::note_groups() {
                 group_of_[program->value()] = group.name;
         }
     }
+    note_listeners();
     memory_.want(std::any_of(order_.begin(), order_.end(), [this](ProgramId id) {
         return programs_.settings(id).memory.is_limited();
     }));
+}
+
+// What is leaving hears nothing more. Groups are told that have come or gone since the last time.
+void Supervisor::note_listeners() {
+    const std::set<ProgramId> there(order_.begin(), order_.end());
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        const ProgramId id{p};
+        const auto& listener = programs_.settings(ProgramId{p}).listener;
+        const bool listens = listener && there.contains(id);
+        listeners_.want(id, fleet_.program_name(id), listens ? &*listener : nullptr);
+    }
+    std::set<std::string> groups;
+    for (const ProgramId id : order_) groups.insert(shown_group(id));
+    const std::set<std::string> before = std::exchange(groups_, std::move(groups));
+    for (const std::string& name : groups_) {
+        if (!before.contains(name))
+            listeners_.tell(core::Notice::process_group_added, "groupname:" + name + "\n");
+    }
+    for (const std::string& name : before) {
+        if (!groups_.contains(name))
+            listeners_.tell(core::Notice::process_group_removed, "groupname:" + name + "\n");
+    }
+}
+
+// As supervisord sees it: its group's name, or its own.
+const std::string& Supervisor::shown_group(ProgramId program) const {
+    const std::string& group = group_of_[program.value()];
+    return group.empty() ? fleet_.program_name(program) : group;
 }
 
 std::vector<MemoryWatch::Watched> Supervisor::limited() const {
@@ -302,6 +337,7 @@ int Supervisor::run() {
         registrar_->start();
         housekeeping_->start();
     }
+    listeners_.tell(core::Notice::supervisor_state_change_running, "");
     fleet_.start_all(moment(), actions_);
     drain();
     // Once: the first turns (log lines, answers of Redis) are start-up as well.
@@ -421,6 +457,7 @@ void Supervisor::carry_out(const core::Order& order) {
                                            {"reason", sent.error().message()}});
         }
     } else if (const auto* end = std::get_if<core::EndFamily>(&order)) {
+        listeners_.ended(end->process);
         if (registrar_) child_has_ended(end->process);
         executor_.end_family(end->process, end->who);
     } else if (const auto* release = std::get_if<core::ReleaseName>(&order)) {
@@ -610,6 +647,7 @@ void Supervisor::tell(const core::Transition& t) {
         registrar_->redis_may_be_back();
     const bool is_trouble = t.to == core::State::fatal || (t.to == core::State::backoff &&
                                                            t.cause != core::Cause::exited_expected);
+    tell_listeners(t);
     if (!settings_.is_plain || is_trouble) log_transition(t, is_trouble);
     ProcessParts& parts = parts_[t.process.value()];
     const std::string& program = fleet_.program_name(fleet_.program_of(t.process));
@@ -618,6 +656,26 @@ void Supervisor::tell(const core::Transition& t) {
     if (death != nullptr) metrics_.died(program, *death);
     waits_.shown(t);
     if (service_manager_) service_manager_->changed();
+}
+
+// Before the log takes the death.
+void Supervisor::tell_listeners(const core::Transition& t) {
+    listeners_.running(t.process, t.to == core::State::running);
+    if (listeners_.is_silent()) return;
+    const ProcessParts& parts = parts_[t.process.value()];
+    const bool has_ended = t.from == core::State::running || t.from == core::State::starting ||
+                           t.from == core::State::stopping;
+    const bool is_up = t.to == core::State::running || t.to == core::State::stopping;
+    std::int32_t pid = 0;
+    if (!is_up && has_ended && parts.death)
+        pid = parts.death->pid.value();
+    else if (is_up && parts.leader)
+        pid = parts.leader->value();
+    const ProgramId program = fleet_.program_of(t.process);
+    for (const control::Told& told :
+         control::told_of({parts.id, shown_group(program), t.from, t.to, t.cause,
+                           tells_of_an_exit(t.cause), pid, fleet_.machine(t.process).failures()}))
+        listeners_.tell(told.what, told.payload);
 }
 
 void Supervisor::log_transition(const core::Transition& t, bool is_trouble) {
@@ -751,6 +809,7 @@ void Supervisor::enter_stopping(const char* why) {
     shutdown_began_ = loop_.now();
     if (!settings_.is_plain) log_.info("shutting-down", {{"cause", why}});
     if (service_manager_) service_manager_->stopping();
+    listeners_.tell(core::Notice::supervisor_state_change_stopping, "");
     shutdown_timer_.arm(loop_.now() + settings_.config.supervisor.shutdown_timeout);
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <variant>
@@ -24,6 +25,7 @@
 #include "core/fleet.h"
 #include "daemon/executor.h"
 #include "daemon/housekeeping.h"
+#include "daemon/listeners.h"
 #include "daemon/memory_watch.h"
 #include "daemon/metrics.h"
 #include "daemon/process_parts.h"
@@ -72,6 +74,9 @@ private:
 
     void make_parts();
     void note_groups();
+    void note_listeners();
+    void tell_listeners(const core::Transition& transition);
+    [[nodiscard]] const std::string& shown_group(ProgramId program) const;
     [[nodiscard]] std::vector<MemoryWatch::Watched> limited() const;
     void too_big(const MemoryWatch::Watched& who, std::uint64_t bytes, MemoryWatch::Excess excess);
     void forget(ProcessId process);
@@ -211,6 +216,7 @@ private:
     Parts parts_;
     std::vector<ProgramId> order_;                // as the file has them
     std::vector<std::string> group_of_;           // by program id; "" = none
+    std::set<std::string> groups_;                // those that were told to listeners
     std::shared_ptr<FileRead> last_read_;         // null: what runs
     std::map<ProgramId, std::uint32_t> resizes_;  // how often: a later one wins
     std::deque<FileDone> readers_;                // the first one's file is being read
@@ -222,6 +228,7 @@ private:
     MemoryWatch memory_;
     Metrics metrics_;
     std::unique_ptr<ServiceManager> service_manager_;  // null: `run -- CMD`
+    Listeners listeners_;
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
     std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had

@@ -86,6 +86,10 @@ control::SupervisordBackend Supervisor::supervisord_backend() {
                  .follow = [this](const control::LogName& name) { return follow_log(name); }},
         .restart = [this](const auto& done) { restart(done); },
         .each_config = [this](const auto& visit) { each_config(visit); },
+        .remote_event =
+            [this](const std::string& type, const std::string& data) {
+                listeners_.tell(core::Notice::remote_communication, "type:" + type + "\n" + data);
+            },
     };
 }
 

@@ -41,6 +41,16 @@ Result<OutputPipe> make_pipe() {
     return pipe;
 }
 
+Result<OutputPipe> make_input_pipe() {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0)
+        return Error{"making a pipe for a child's input: " + errno_text(errno)};
+    OutputPipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+    if (fcntl(pipe.write.get(), F_SETFL, O_WRONLY | O_NONBLOCK) != 0)
+        return Error{"making a pipe for a child's input: " + errno_text(errno)};
+    return pipe;
+}
+
 void enlarge_pipe(int fd) {
     constexpr int large = 1024 * 1024;
     static_cast<void>(fcntl(fd, F_SETPIPE_SZ, large));

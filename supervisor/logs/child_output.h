@@ -14,6 +14,8 @@ struct OutputPipe {
     UniqueFd write;  // blocking, for the child
 };
 Result<OutputPipe> make_pipe();
+// The other way round: the child reads, we write without waiting.
+Result<OutputPipe> make_input_pipe();
 // To 1 MiB, once a child has filled it: a pipe that is quiet keeps the kernel's 64 KiB. Where the
 // user's share of pipes is used up it stays as it is.
 void enlarge_pipe(int fd);

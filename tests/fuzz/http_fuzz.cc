@@ -27,8 +27,47 @@ Backend backend() {
         .signal = [](const std::string& selector, int, const VerbDone&) -> std::optional<ApiError> {
             return ApiError{404, "no_such_process", selector, selector};
         },
+        .reload =
+            [](bool, bool, const ReloadDone& done) {
+                done(ApiError{409, "no_file", "", ""});
+            },
+        .scale = [](const std::string& program, std::uint32_t, bool,
+                    const VerbDone&) -> std::optional<ApiError> {
+            return ApiError{404, "no_such_process", program, ""};
+        },
         .shutdown = [] {},
         .not_ready = [] { return std::vector<std::string>{"a"}; },
+        .logs = [](const LogQuery& query,
+                   const HttpServer::Respond& respond) -> std::optional<ApiError> {
+            respond({200, query.process, "text/plain; charset=utf-8"});
+            return std::nullopt;
+        },
+        .why = [](const std::string& id,
+                  const std::function<void(const WhyView&)>&) -> std::optional<ApiError> {
+            return ApiError{404, "no_such_process", id, ""};
+        },
+        .metrics =
+            [](const std::function<void(const MetricsView&)>& tell) {
+                const SupervisorView supervisor;
+                const std::map<std::string, ProgramCounts, std::less<>> programs;
+                const std::unordered_map<std::int32_t, UsageView> families;
+                const std::map<std::string_view, std::uint64_t> releases;
+                const muster::Histogram clean_times;
+                tell({supervisor,
+                      programs,
+                      families,
+                      releases,
+                      clean_times,
+                      clean_times,
+                      0,
+                      0,
+                      {},
+                      [](const auto&) {}});
+            },
+        .events =
+            [](const EventQuery&) {
+                return Response{200, "{}"};
+            },
     };
 }
 

@@ -16,6 +16,15 @@ namespace {
 
 using namespace muster::config;
 
+// "program.web.key: unknown key", and not of a program that calls itself so.
+bool is_unknown_key(const std::string& text) {
+    const auto end = text.find(": unknown key");
+    constexpr std::string_view plain =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+    return end != std::string::npos &&
+           std::string_view(text).substr(0, end).find_first_not_of(plain) == std::string_view::npos;
+}
+
 void check(const Imported& imported, const std::string& from) {
     const Environment environment = [](const std::string&) { return "1"; };
     const Loaded loaded = load_text(imported.toml, "imported.toml", environment);
@@ -26,7 +35,7 @@ void check(const Imported& imported, const std::string& from) {
         const bool is_of_value = problem.text.starts_with("program.") ||
                                  problem.text.starts_with("group.") ||
                                  problem.text.starts_with("supervisor.");
-        if (is_of_value && problem.text.find("unknown key") == std::string::npos) continue;
+        if (is_of_value && !is_unknown_key(problem.text)) continue;
         std::fprintf(stderr, "not so: %s writes our TOML: %s\n%s\n", from.c_str(),
                      describe(problem).c_str(), imported.toml.c_str());
         std::abort();

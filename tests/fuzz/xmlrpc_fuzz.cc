@@ -52,6 +52,17 @@ Backend backend(std::string_view text) {
             done({{.process = selector, .ok = false, .state = "STOPPED", .message = selector}});
             return std::nullopt;
         },
+        .reread =
+            [text](const RereadDone& done) {
+                done(ComparedGroups{{std::string(text)}, {"b"}, {}});
+            },
+        .add_group = [](const std::string& group) -> std::optional<ApiError> {
+            return ApiError{409, "already_added", group, ""};
+        },
+        .remove_group = [](const std::string& group) -> std::optional<ApiError> {
+            if (group != "web") return ApiError{404, "no_such_group", group, ""};
+            return std::nullopt;
+        },
         .shutdown = [] {},
     };
 }

@@ -130,9 +130,31 @@ TEST_CASE("what cannot be carried over is listed with its place, and at the head
     CHECK(has(left_out("stdout_events_enabled=true\n"), "stdout_events_enabled: not supported"));
     CHECK(has(left_out("numprocs=2\nnumprocs_start=5\n"), "numprocs_start: processes are counted"));
     CHECK(has(left_out("startsec=1\n"), "startsec: unknown to supervisord"));
-    CHECK(has(left_out("[eventlistener:e]\ncommand=x\n"), "[eventlistener:e] event listeners"));
+    CHECK(has(left_out("[eventlistener:e]\ncommand=x\n"), "[eventlistener:e] has no event"));
     CHECK(has(left_out("[fcgi-program:e]\ncommand=x\n"), "[fcgi-program:e] a socket"));
     CHECK(has(left_out("[program:e]\n"), "[program:e] has no command"));
+}
+
+TEST_CASE("an event listener is a program that listens") {
+    const auto result = imported(
+        "[eventlistener:mail]\ncommand=crashmail -a\nevents=PROCESS_STATE_EXITED,TICK\n"
+        "buffer_size=50\npriority=-1\n");
+    CHECK(result.left_out.empty());
+    const auto config = loaded(result.toml);
+    REQUIRE(config.programs.size() == 1);
+    const Program& mail = config.programs.front();
+    CHECK(mail.name == "mail");
+    REQUIRE(mail.listener);
+    CHECK(mail.listener->events.all().size() == 4);
+    CHECK(mail.listener->buffer == 50);
+    CHECK(mail.priority == 0);
+    const auto partly = imported(
+        "[eventlistener:e]\ncommand=x\nevents=EVENT,PROCESS_LOG\nredirect_stderr=true\n"
+        "stdout_logfile=/x\nresult_handler=a:b\n");
+    loaded(partly.toml);
+    REQUIRE(partly.left_out.size() == 4);
+    CHECK(has(partly.left_out[0], "events: PROCESS_LOG is never sent here"));
+    CHECK(has(partly.left_out[3], "redirect_stderr: a listener's stdout is where it answers"));
 }
 
 TEST_CASE("a value that is no number is left out, and writes no TOML of its own") {

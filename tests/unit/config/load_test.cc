@@ -253,7 +253,7 @@ TEST_CASE("characters other than ASCII stand in quotes and comments alone") {
     for (const char* text :
          {"clé = 1", "[ü]", "a = ü", "a = 1 é", "_e\xef\xb9\xbf", "a = 'x' ü", "\xc2\xa0 a = 1",
           "a = \"x\\\" ü\"\nü = 1", "# ü\nü = 1", "a = '''\nx'''ü", "a = \"\"\"x\\\"\"\"\"ü",
-          "a = 2\"ü\"", "a = [+'ü']", "a = 1.\"ü\""}) {
+          "a = 2\"ü\"", "a = [+'ü']", "a = 1.\"ü\"", "a = 1{'ü'"}) {
         CAPTURE(text);
         CHECK(has(complaint(text), "may stand only in quotes"));
     }

@@ -4,6 +4,7 @@
 
 #include "config/cpus.h"
 #include "config/expand.h"
+#include "config/print.h"
 #include "fixture.h"
 
 namespace muster::config {
@@ -435,4 +436,26 @@ TEST_CASE("what other supervisors call it is led to our word") {
 }
 
 }  // namespace
+TEST_CASE("a listener hears events by their names, and starts first") {
+    const auto config = loaded(
+        "[program.a]\ncommand = 'x'\nlistener = { events = ['TICK_60', 'PROCESS_GROUP'] }\n");
+    const Program& program = config.programs.front();
+    REQUIRE(program.listener);
+    CHECK(program.listener->events.all().size() == 3);
+    CHECK(program.listener->buffer == 10);
+    CHECK(program.priority == 0);
+    CHECK_FALSE(program.policy.essential);
+    CHECK(loaded(printed(config)).programs.front() == program);
+    const auto of = [](const std::string& listener, const std::string& more = "") {
+        return complaint("[program.a]\ncommand = 'x'\nlistener = " + listener + "\n" + more);
+    };
+    CHECK(has(of("{ events = ['TICK_6'] }"), "'TICK_6' is no event; did you mean TICK"));
+    CHECK(has(of("{ events = ['PROCESS_LOG_STDOUT'] }"), "is not supported in this version: a "));
+    CHECK(has(of("{ buffer = 5 }"), "has no events"));
+    CHECK(has(of("{ events = 'TICK', buffer = 0 }"), "program.a.listener.buffer"));
+    CHECK(has(of("{ events = 'TICK' }", "stdout = 'forward'"), "where it answers"));
+    CHECK(has(of("{ events = 'TICK' }", "stderr = 'stdout'"), "must go elsewhere"));
+    CHECK(has(of("{ events = 'TICK', buffer_size = 1 }"), "buffer"));
+}
+
 }  // namespace muster::config

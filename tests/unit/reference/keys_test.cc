@@ -96,6 +96,8 @@ std::string file_around(const Key& key) {
     const std::string path = path_of(key);
     const bool is_of_registry =
         key.name == "jobs" || path.find("poison") != path.npos || path.find("health") != path.npos;
+    if (key.table == "program.NAME.listener")
+        return "program.a.command = \"x\"\nprogram.a.listener.events = \"TICK_60\"\n";
     if (key.table == "program.NAME.custom")
         return "redis.url = \"redis://h\"\nprogram.a.command = \"x\"\nprogram.a.registry = "
                "\"custom\"\nprogram.a.custom.set = \"s\"\n";
