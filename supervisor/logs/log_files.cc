@@ -64,11 +64,12 @@ bool Pumping::comes_more() const {
 // False when the file did not take it.
 bool Pumping::write_held() {
     std::size_t size = held;
-    if (keeps_lines && !is_at_end && held < buffer_size) {
+    if (keeps_lines && !is_at_end) {
         const void* end = memrchr(buffer.get(), '\n', held);
-        size = end == nullptr
-                   ? 0
-                   : static_cast<std::size_t>(static_cast<const char*>(end) - buffer.get()) + 1;
+        if (end != nullptr)
+            size = static_cast<std::size_t>(static_cast<const char*>(end) - buffer.get()) + 1;
+        else if (held < buffer_size)
+            size = 0;  // a line that fills the buffer is written in parts
     }
     if (size == 0) return true;
     RotatingFile::Written written = file->write({buffer.get(), size}, may_rotate);

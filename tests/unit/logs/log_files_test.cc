@@ -13,6 +13,7 @@
 #include "logs/child_output.h"
 #include "logs/event_log.h"
 #include "logs/file_capture.h"
+#include "logs/pumping.h"
 #include "reader.h"
 
 using namespace muster;
@@ -151,6 +152,30 @@ TEST_CASE("I9: two floods into one file that rotates lose nothing, and their lin
     CHECK(next_of_first == lines);
     CHECK(next_of_second == lines);
     CHECK_FALSE(fs::exists(rig.folder / "a.log.1.gz"));
+}
+
+TEST_CASE("I9: a line whose beginning fills the buffer is whole, though another comes between") {
+    constexpr std::size_t size = Pumping::buffer_size;
+    Rig rig;
+    LogFile& file = rig.file(rig.folder / "a.log", {.size = 0});
+    REQUIRE(&file == &rig.file(rig.folder / "a.log"));
+    Child first{rig, file, 0};
+    Child second{rig, file, 1};
+    REQUIRE(fcntl(first.out.get(), F_SETPIPE_SZ, 2 * size) > 0);
+    std::string lines;
+    while (lines.size() < size) lines += "a line\n";
+    const std::string_view all = lines;
+    first.says(all.substr(0, size));
+    REQUIRE(!all.substr(0, size).ends_with('\n'));
+    REQUIRE(eventually(rig.loop, [&] { return !contents(rig.folder / "a.log").empty(); }));
+    second.says("other\n");
+    REQUIRE(eventually(rig.loop, [&] {
+        return contents(rig.folder / "a.log").find("other\n") != std::string::npos;
+    }));
+    first.says(all.substr(size));
+    const std::size_t last = all.rfind('\n', size - 1) + 1;
+    const std::string wanted = lines.substr(0, last) + "other\n" + lines.substr(last);
+    CHECK(eventually(rig.loop, [&] { return contents(rig.folder / "a.log") == wanted; }));
 }
 
 TEST_CASE("I9: a flood into a file that is compressed when it rotates loses nothing") {
