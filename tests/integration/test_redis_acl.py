@@ -79,6 +79,8 @@ def test_a_muster_with_the_documented_user_does_its_work(redis_server, muster):
     eventually(5, lambda: first["name"] not in redis_server.workers())
     assert second["name"] in redis_server.workers()
     assert m.log_lines("released") and not m.log_lines("redis-refuses"), m.log()
+    users = [one["user"] for one in redis_server.client.client_list()]
+    assert users.count("muster") == 1, users  # one connection, whatever the number of workers
 
 
 def test_a_command_that_is_refused_costs_one_line(redis_server, muster):

@@ -1,7 +1,10 @@
 """rediss:// against real redis-servers: what is accepted, what is refused, and what then is said."""
 
 import json
+import socket
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -117,6 +120,31 @@ def test_an_address_in_the_certificate_is_a_host(folder, made):
     status, said = check(folder, f"rediss://127.0.0.1:{server.tls_port}",
                          tls(ca_file=made.ca.file))
     assert status == 0, said
+
+
+@pytest.mark.parametrize("host, named", [("localhost", "localhost"), ("127.0.0.1", None)])
+def test_the_host_is_named_before_its_certificate_is_shown(folder, made, host, named):
+    """Server name indication, by which one address may have many certificates; an address is no name."""
+    heard = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*made.server)
+    context.sni_callback = lambda _, name, __: heard.append(name)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10 * PATIENCE)
+
+    def serve():
+        try:
+            with listener.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as connection:
+                connection.recv(1)
+        except OSError:
+            pass  # it did not like our certificate
+
+    server = threading.Thread(target=serve)
+    server.start()
+    check(folder, f"rediss://{host}:{listener.getsockname()[1]}", tls(verify="none"))
+    server.join()
+    listener.close()
+    assert heard == [named]
 
 
 def test_an_expired_certificate_is_refused(folder, made):
