@@ -211,17 +211,7 @@ std::string SweepPass::why_left(const Member& member, Veto veto) const {
         const auto* owner = owners_.owner_of(member.name);
         return fmt::format("its supervisor {} holds a lease", owners_.instance(*owner).id);
     }
-    switch (veto) {
-        case Veto::none:
-            return {};
-        case Veto::subscribed:
-            return "somebody listens on its channel";
-        case Veto::connected:
-            return "a connection bears its name";
-        case Veto::unseen:
-            return "Redis does not let us see whether it listens";
-    }
-    return {};
+    return sign_of(veto);
 }
 
 void SweepPass::judge(std::vector<Member>& page, const std::vector<Veto>& vetoes) {

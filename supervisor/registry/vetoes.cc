@@ -28,6 +28,20 @@ bool is_refusal(const redis::Reply& reply) {
 
 }  // namespace
 
+std::string sign_of(Veto veto) {
+    switch (veto) {
+        case Veto::none:
+            return {};
+        case Veto::subscribed:
+            return "somebody listens on its channel";
+        case Veto::connected:
+            return "a connection bears its name";
+        case Veto::unseen:
+            return "Redis does not let us see whether it listens";
+    }
+    return {};
+}
+
 struct Vetoes::Question {
     std::vector<std::string> names;
     std::vector<Veto> vetoes;

@@ -23,6 +23,8 @@ enum class Veto : std::uint8_t {
     unseen,      // Redis does not let us look (ACL): no less a veto
 };
 
+std::string sign_of(Veto veto);  // for people; "" = none
+
 // How the workers of a job system show that they live.
 struct LifeSigns {
     std::string channel_prefix;      // of the channel that each listens on; "" = on none

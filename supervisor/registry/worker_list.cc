@@ -51,20 +51,6 @@ std::string in_seconds(Duration time) {
     return fmt::format("{} s", std::chrono::ceil<std::chrono::seconds>(time).count());
 }
 
-std::string sign_of(Veto veto) {
-    switch (veto) {
-        case Veto::none:
-            return {};
-        case Veto::subscribed:
-            return "somebody listens on its channel";
-        case Veto::connected:
-            return "a connection bears its name";
-        case Veto::unseen:
-            return "Redis does not let us see whether it listens";
-    }
-    return {};
-}
-
 Judgement without_key(const Evidence& seen) {
     if (const std::string sign = sign_of(seen.veto); !sign.empty())
         return {Life::unknown, "its key is missing, but " + sign};
