@@ -88,7 +88,7 @@ class Podman:
     def run(self, *words, **options):
         return self.call("run", *words, **options)
 
-    def make_image(self, name, files, applets=(), settings=("ENV PATH=/bin",)):
+    def make_image(self, name, files, applets=(), settings=("ENV PATH=/bin",), links=None):
         """From scratch: these files, what they need, links to busybox, an empty /tmp."""
         image = f"localhost/muster-test-{os.getpid()}-{name}"
         archive = self.scratch / f"{name}.tar"
@@ -104,9 +104,9 @@ class Podman:
                 add(place, source)
                 for one in needed_files(source) if os.access(source, os.X_OK) else ():
                     add(one, one)
-            for applet in applets:
-                link = tarfile.TarInfo(f"bin/{applet}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            for place, target in {**{f"bin/{one}": "busybox" for one in applets}, **(links or {})}.items():
+                link = tarfile.TarInfo(place)
+                link.type, link.linkname = tarfile.SYMTYPE, target
                 tar.addfile(link)
             tmp = tarfile.TarInfo("tmp")
             tmp.type, tmp.mode = tarfile.DIRTYPE, 0o1777
