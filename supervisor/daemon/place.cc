@@ -139,7 +139,7 @@ std::string container_of(std::string_view mountinfo, std::string_view boot_id) {
     return pod.empty() ? layer : pod;
 }
 
-registry::Place read_place(const std::function<std::optional<std::string>(const char*)>& variable) {
+registry::Place read_place(const Variable& variable) {
     registry::Place place;
     place.pid = ::getpid();
     place.uid = ::geteuid();
@@ -151,14 +151,16 @@ registry::Place read_place(const std::function<std::optional<std::string>(const 
     if (!boot.empty() && !space.empty() && link_of("/proc/self") == std::to_string(place.pid))
         place.pid_namespace = fmt::format("{}/{}", boot, space);
     place.container = container_of(text_of("/proc/self/mountinfo"), boot);
-    if (!place.container.empty()) return place;
+    if (place.container.empty()) place.container = platform_instance(variable);
+    return place;
+}
+
+std::string platform_instance(const Variable& variable) {
     for (const char* name : {"FLY_MACHINE_ID", "RENDER_INSTANCE_ID"}) {
         const auto id = variable(name);
-        if (!id || id->empty()) continue;
-        place.container = fmt::format("{}:{}", name, *id);
-        break;
+        if (id && !id->empty()) return fmt::format("{}:{}", name, *id);
     }
-    return place;
+    return {};
 }
 
 Kinship kinship(const registry::InstanceFacts& other, const registry::InstanceFacts& us) {

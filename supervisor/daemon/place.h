@@ -11,7 +11,12 @@
 
 namespace muster::daemon {
 
-registry::Place read_place(const std::function<std::optional<std::string>(const char*)>& variable);
+using Variable = std::function<std::optional<std::string>(const char*)>;
+registry::Place read_place(const Variable& variable);
+
+// The platform's name of this very machine or instance, for where the container does not show
+// itself. Not $DYNO: the old and the new dyno of that name live at the same time.
+std::string platform_instance(const Variable& variable);
 
 // How much of another instance we can see from here.
 enum class Kinship : std::uint8_t {

@@ -74,6 +74,17 @@ TEST_CASE("a container is told by its writable layer, or by its pod and name") {
         CHECK(container_of(broken, "boot").empty());
 }
 
+TEST_CASE("a platform's instance is one of its own kind, and a dyno is none") {
+    const auto of = [](const std::string& set, const std::string& value) {
+        return daemon::platform_instance(
+            [&](const char* name) { return name == set ? std::optional(value) : std::nullopt; });
+    };
+    CHECK(of("FLY_MACHINE_ID", "148e1") == "FLY_MACHINE_ID:148e1");
+    CHECK(of("RENDER_INSTANCE_ID", "148e1") == "RENDER_INSTANCE_ID:148e1");
+    CHECK(of("RENDER_INSTANCE_ID", "").empty());
+    CHECK(of("DYNO", "worker.1").empty());
+}
+
 TEST_CASE("our own place is known as far as the kernel tells") {
     const auto place = daemon::read_place([](const char*) { return std::nullopt; });
     CHECK(place.pid == ::getpid());
