@@ -163,8 +163,17 @@ struct Redis {
 
 enum class LogFormat : std::uint8_t { text, json };
 
+struct HttpAddress {
+    std::string ip;
+    std::uint16_t port = 0;
+    [[nodiscard]] bool is_loopback() const { return ip == "::1" || ip.starts_with("127."); }
+};
+
 struct Supervisor {
     std::string service;                 // default: the hostname
+    std::optional<HttpAddress> http;     // absent: no TCP
+    std::string http_token_file;         // "" = none; only a loopback address goes without
+    std::string http_token;              // what was in it: never printed
     std::optional<std::string> control;  // absent: the first default path that can be had, or none
     LogLevel log_level = LogLevel::info;
     LogFormat log_format = LogFormat::text;

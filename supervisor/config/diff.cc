@@ -90,6 +90,10 @@ void compare_general(const Config& running, const Config& wanted, Difference& di
     as_now.shutdown_timeout = running.supervisor.shutdown_timeout;
     for (const std::string& key : differing(printed(running.supervisor), printed(as_now)))
         difference.needs_restart.push_back("supervisor." + key);
+    // Not printed: a new secret in the same file.
+    if (running.supervisor.http_token_file == wanted.supervisor.http_token_file &&
+        running.supervisor.http_token != wanted.supervisor.http_token)
+        difference.needs_restart.emplace_back("supervisor.http_token_file");
     if (running.redis.has_value() != wanted.redis.has_value()) {
         difference.needs_restart.emplace_back("redis");
     } else if (running.redis) {

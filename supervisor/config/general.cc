@@ -1,5 +1,6 @@
 // The tables [supervisor] and [redis].
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/un.h>
@@ -86,6 +87,54 @@ Result<std::string> file_text(const std::string& path) {
 template <void (*read)(const Value&, Supervisor&)>
 void in_supervisor(const Value& value, SupervisorDraft& draft) {
     read(value, draft.supervisor);
+}
+
+std::optional<HttpAddress> parse_http(std::string_view text) {
+    const auto colon = text.rfind(':');
+    if (colon == text.npos) return std::nullopt;
+    std::string_view host = text.substr(0, colon);
+    const std::string_view port = text.substr(colon + 1);
+    HttpAddress address;
+    const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+    if (code != std::errc{} || end != port.data() + port.size() || address.port == 0)
+        return std::nullopt;
+    if (host.size() > 2 && host.starts_with('[') && host.ends_with(']')) {
+        address.ip = host.substr(1, host.size() - 2);
+        in6_addr ip6{};
+        if (inet_pton(AF_INET6, address.ip.c_str(), &ip6) != 1) return std::nullopt;
+        return address;
+    }
+    if (host == "localhost") host = "127.0.0.1";
+    if (host.empty() || host == "*") host = "0.0.0.0";
+    address.ip = host;
+    in_addr ip4{};
+    if (inet_pton(AF_INET, address.ip.c_str(), &ip4) != 1) return std::nullopt;
+    return address;
+}
+
+void read_http(const Value& value, SupervisorDraft& draft) {
+    draft.http_at = value.position();  // also where it is wrong: one complaint is enough
+    const auto text = value.text();
+    if (!text) return;
+    draft.supervisor.http = parse_http(*text);
+    if (!draft.supervisor.http)
+        value.complain(
+            fmt::format("{} is no address and port; write 127.0.0.1:9001, [::1]:9001 or "
+                        "0.0.0.0:9001",
+                        value.in_quotes()));
+}
+
+void read_http_token_file(const Value& value, Supervisor& supervisor) {
+    const auto path = value.text();
+    if (!path) return;
+    supervisor.http_token_file = *path;  // also where it is wrong: one complaint is enough
+    auto text = file_text(*path);
+    if (!text) return value.complain(text.error().message());
+    if (text->empty() || text->size() > longest_url ||
+        std::any_of(text->begin(), text->end(),
+                    [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; }))
+        return value.complain("must hold one secret of 1 to 4096 characters without blanks");
+    supervisor.http_token = std::move(*text);
 }
 
 void read_include(const Value& value, SupervisorDraft& draft) {
@@ -292,8 +341,8 @@ void read_supervisor(const Value& value, SupervisorDraft& draft) {
     static constexpr Key<SupervisorDraft> keys[] = {
         {"service", in_supervisor<read_service>},
         {"control", in_supervisor<read_control>},
-        {"http", nullptr},
-        {"http_token_file", nullptr},
+        {"http", read_http},
+        {"http_token_file", in_supervisor<read_http_token_file>},
         {"log", in_supervisor<read_log>},
         {"shutdown_timeout",
          [](const Value& v, SupervisorDraft& d) {
@@ -309,6 +358,14 @@ void read_supervisor(const Value& value, SupervisorDraft& draft) {
         {"name", "service"},
     };
     read_table<SupervisorDraft>(value, draft, keys, others);
+    const Supervisor& supervisor = draft.supervisor;
+    if (!supervisor.http && !draft.http_at && !supervisor.http_token_file.empty())
+        value.complain("has an http_token_file, but no http that it is for");
+    if (supervisor.http && !supervisor.http->is_loopback() && supervisor.http_token_file.empty())
+        value.reading().complain(
+            *draft.http_at,
+            "supervisor.http: whoever reaches this address could stop everything; name a file with "
+            "a secret (http_token_file), or a loopback address (127.0.0.1:9001)");
 }
 
 void read_redis(const Value& value, RedisDraft& draft) {

@@ -300,8 +300,16 @@ void Importer::unix_server(const Where& where) {
 }
 
 void Importer::inet_server(const Where& where) {
-    if (const IniEntry* entry = where.section->find("port"))
-        leave_out(where, *entry, "the control API is on the unix socket in this version");
+    const IniEntry* port = where.section->find("port");
+    const IniEntry* password = where.section->find("password");
+    const bool is_local = port != nullptr && (port->value.starts_with("127.0.0.1:") ||
+                                              port->value.starts_with("localhost:"));
+    if (is_local && password == nullptr)
+        line(supervisor_, port, "http = " + toml_string(text_of(where, *port)));
+    else if (port != nullptr)
+        leave_out(where, *port,
+                  "write the password into a file, and into [supervisor] http = \"ADDRESS:PORT\" "
+                  "and http_token_file = \"PATH\"; clients may send any user name with it");
     tell_ignored(where, {"port", "username", "password"});
 }
 

@@ -218,6 +218,14 @@ void Printer::print(const Supervisor& supervisor) {
     table("supervisor");
     line("service", in_quotes(supervisor.service));
     if (supervisor.control) line("control", in_quotes(*supervisor.control));
+    if (supervisor.http) {
+        const HttpAddress& http = *supervisor.http;
+        const bool is_ip6 = http.ip.find(':') != std::string::npos;
+        line("http", in_quotes(fmt::format("{}{}{}:{}", is_ip6 ? "[" : "", http.ip,
+                                           is_ip6 ? "]" : "", http.port)));
+    }
+    if (!supervisor.http_token_file.empty())
+        line("http_token_file", in_quotes(supervisor.http_token_file));
     line("log", fmt::format("{{ level = \"{}\", format = \"{}\" }}", word(supervisor.log_level),
                             supervisor.log_format == LogFormat::json ? "json" : "text"));
     line("shutdown_timeout", time(supervisor.shutdown_timeout));

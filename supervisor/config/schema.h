@@ -70,6 +70,7 @@ struct RedisDraft {
 void read_redis(const Value& value, RedisDraft& draft);
 struct SupervisorDraft {
     Supervisor supervisor;
+    std::optional<Position> http_at;
     std::vector<std::string> include;  // patterns, as written
     std::vector<Position> include_at;
 };

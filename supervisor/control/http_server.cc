@@ -236,7 +236,10 @@ private:
                         .query = {},
                         .body = std::move(message.body()),
                         .accept = text_of(message[http::field::accept]),
-                        .last_event_id = text_of(message["Last-Event-ID"])};
+                        .last_event_id = text_of(message["Last-Event-ID"]),
+                        .host = text_of(message[http::field::host]),
+                        .origin = text_of(message[http::field::origin]),
+                        .authorization = text_of(message[http::field::authorization])};
         if (question != std::string_view::npos) request.query = target.substr(question + 1);
         server_.handler_(request, lifeline_.guard([this, serial](const Response& response) {
             if (serial == serial_ && phase_ == Phase::answering) answer(response);
@@ -246,7 +249,7 @@ private:
     void answer(const Response& response) {
         if (response.rest && !is_head_) return stream(response);
         // Half of the client is gone and nothing more is asked: this is the last answer.
-        const bool is_last = !keeps_alive_ || (has_ended_ && in_.empty());
+        const bool is_last = !keeps_alive_ || response.status == 401 || (has_ended_ && in_.empty());
         std::string bytes = head_of(response, !is_last);
         if (!is_head_) bytes += response.body;
         stream_->write(std::move(bytes));

@@ -23,6 +23,9 @@ struct Request {
     std::string body;
     std::string accept = {};         // the header, "" where there is none
     std::string last_event_id = {};  // of a client of server-sent events that comes back
+    std::string host = {};           // these three for control/access.h
+    std::string origin = {};
+    std::string authorization = {};
 };
 
 // Where a body that goes on is written to, as long as its connection lives.

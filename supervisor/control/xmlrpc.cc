@@ -9,6 +9,7 @@
 #include <pugixml.hpp>
 
 #include "base/text.h"
+#include "control/base64.h"
 
 namespace muster::control::xmlrpc {
 
@@ -56,25 +57,10 @@ Result<Value> read_double(std::string_view text) {
     return Value(number);
 }
 
-// RFC 4648 with white space in between.
 Result<Value> read_base64(std::string_view text) {
-    std::string bytes;
-    std::uint32_t bits = 0;
-    int held = 0;
-    for (const char c : text) {
-        if (c == ' ' || c == '\n' || c == '\r' || c == '\t') continue;
-        if (c == '=') break;
-        constexpr std::string_view letters =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        const auto digit = letters.find(c);
-        if (digit == std::string_view::npos) return wrong("base64 that is none");
-        bits = (bits << 6) | static_cast<std::uint32_t>(digit);
-        held += 6;
-        if (held < 8) continue;
-        held -= 8;
-        bytes += static_cast<char>((bits >> held) & 0xff);
-    }
-    return Value(std::move(bytes));
+    auto bytes = base64_decoded(text);
+    if (!bytes) return wrong("base64 that is none");
+    return Value(std::move(*bytes));
 }
 
 Result<Value> read_array(const pugi::xml_node& node, int depth) {

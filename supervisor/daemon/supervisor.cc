@@ -156,6 +156,8 @@ Supervisor::Supervisor(Settings settings, Tools tools)
       startup_timer_(loop_, [] { child::let_go_of_startup(); }),
       end_timer_(loop_,
                  [this] {
+                     http_server_.reset();
+                     http_listener_.reset();
                      server_.reset();
                      socket_.reset();
                      output_.finish(output_patience);

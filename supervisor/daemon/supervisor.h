@@ -117,6 +117,7 @@ private:
     void released(const registry::Release& release, const registry::Released& released);
 
     Outcome open_control();
+    Outcome open_http(const control::HttpServer::Handler& handler);
     control::Backend backend();
     control::RegistryBackend registry_backend();
     [[nodiscard]] std::unique_ptr<Housekeeping> made_housekeeping();
@@ -231,7 +232,9 @@ private:
     Listeners listeners_;
     std::unique_ptr<control::SupervisordApi> supervisord_;
     std::unique_ptr<control::HttpServer> server_;
-    std::unique_ptr<control::ControlSocket> socket_;  // null: none could be had
+    std::unique_ptr<control::ControlSocket> socket_;    // null: none could be had
+    std::unique_ptr<control::HttpServer> http_server_;  // null: not over TCP
+    std::unique_ptr<loop::TcpListener> http_listener_;
 
     std::deque<core::Event> queue_;
     core::Actions actions_;

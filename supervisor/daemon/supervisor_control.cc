@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "control/access.h"
 #include "control/control_socket.h"
 #include "control/default_paths.h"
 #include "control/json_routes.h"
@@ -27,16 +28,18 @@ using namespace std::chrono_literals;
 Outcome Supervisor::open_control() {
     supervisord_ = std::make_unique<control::SupervisordApi>(backend(), supervisord_backend());
     control::JsonRoutes routes{backend()};
-    server_ = std::make_unique<control::HttpServer>(
-        loop_, [this, routes = std::move(routes)](const control::Request& request,
-                                                  const control::HttpServer::Respond& respond) {
-            if (request.path == "/RPC2" || request.path == "/RPC2/")
-                supervisord_->handle(request, respond);
-            else if (control::is_log_stream(request.path))
-                supervisord_->stream(request, respond);
-            else
-                routes.handle(request, respond);
-        });
+    const control::HttpServer::Handler handler = [this, routes = std::move(routes)](
+                                                     const control::Request& request,
+                                                     const control::HttpServer::Respond& respond) {
+        if (request.path == "/RPC2" || request.path == "/RPC2/")
+            supervisord_->handle(request, respond);
+        else if (control::is_log_stream(request.path))
+            supervisord_->stream(request, respond);
+        else
+            routes.handle(request, respond);
+    };
+    server_ = std::make_unique<control::HttpServer>(loop_, handler);
+    if (auto opened = open_http(handler); !opened) return opened;
     const auto accepted = [this](std::unique_ptr<loop::Stream> stream) {
         server_->serve(std::move(stream));
     };
@@ -59,6 +62,28 @@ Outcome Supervisor::open_control() {
     }
     log_.warn("no-control-socket",
               {{"reason", tried}, {"hint", "set supervisor.control; everything else works"}});
+    return Done{};
+}
+
+// A server of its own: what comes over the network leaves the socket's connections free.
+Outcome Supervisor::open_http(const control::HttpServer::Handler& handler) {
+    const config::Supervisor& settings = settings_.config.supervisor;
+    if (!settings.http) return Done{};
+    http_server_ = std::make_unique<control::HttpServer>(
+        loop_, [handler, access = control::Access{settings.http_token}](
+                   const control::Request& request, const control::HttpServer::Respond& respond) {
+            if (auto why = control::refused(access, request)) return respond(std::move(*why));
+            handler(request, respond);
+        });
+    auto listener = loop::TcpListener::listen(
+        loop_, settings.http->ip, settings.http->port,
+        [this](std::unique_ptr<loop::Stream> stream) { http_server_->serve(std::move(stream)); });
+    if (!listener) return listener.error().while_doing("supervisor.http");
+    http_listener_ = std::move(*listener);
+    log_.info("listening",
+              {{"address", settings.http->ip},
+               {"port", std::to_string(settings.http->port)},
+               {"token", settings.http_token.empty() ? "none: this host only" : "required"}});
     return Done{};
 }
 

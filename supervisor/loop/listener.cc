@@ -100,4 +100,51 @@ void Listener::on_connection(uv_stream_t* server, int status) noexcept {
     fire(reinterpret_cast<uv_pipe_t*>(server), std::move(stream));
 }
 
+TcpListener::TcpListener(Loop& loop, Accepted accepted) : Handle(std::move(accepted)) {
+    uv_tcp_init(loop.raw(), raw());  // cannot fail: no descriptor yet
+    opened();
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop,
+                                                         const std::string& numeric_ip,
+                                                         std::uint16_t port,
+                                                         Accepted accepted) {
+    union {
+        sockaddr any;
+        sockaddr_in ip4;
+        sockaddr_in6 ip6;
+    } address{};
+    const bool is_ip6 = numeric_ip.find(':') != std::string::npos;
+    const std::string shown =
+        (is_ip6 ? "[" + numeric_ip + "]:" : numeric_ip + ":") + std::to_string(port);
+    auto listener = std::make_unique<TcpListener>(loop, std::move(accepted));
+    int status = is_ip6 ? uv_ip6_addr(numeric_ip.c_str(), port, &address.ip6)
+                        : uv_ip4_addr(numeric_ip.c_str(), port, &address.ip4);
+    if (status == 0) status = uv_tcp_bind(listener->raw(), &address.any, 0);
+    if (status == 0)
+        status = uv_listen(reinterpret_cast<uv_stream_t*>(listener->raw()), backlog, on_connection);
+    if (status == UV_EADDRINUSE)
+        return not_listening(shown, uv_strerror(status), "another process listens there");
+    if (status != 0) return not_listening(shown, uv_strerror(status));
+    return listener;
+}
+
+std::uint16_t TcpListener::port() const {
+    union {
+        sockaddr any;
+        sockaddr_in ip4;
+        sockaddr_in6 ip6;
+    } address{};
+    int size = sizeof address;
+    if (uv_tcp_getsockname(raw(), &address.any, &size) != 0) return 0;
+    return ntohs(address.any.sa_family == AF_INET6 ? address.ip6.sin6_port : address.ip4.sin_port);
+}
+
+void TcpListener::on_connection(uv_stream_t* server, int status) noexcept {
+    if (status != 0) return;  // it went away before it was accepted
+    auto stream = std::make_unique<Stream>(Loop::of(server->loop), Stream::Kind::tcp);
+    if (!stream->accept_from(server)) return;
+    fire(reinterpret_cast<uv_tcp_t*>(server), std::move(stream));
+}
+
 }  // namespace muster::loop

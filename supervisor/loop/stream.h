@@ -66,6 +66,7 @@ public:
 
 private:
     friend class Listener;
+    friend class TcpListener;
     struct Body;
     bool accept_from(uv_stream_t* server);
     void fail_soon(Error error);
@@ -100,6 +101,26 @@ private:
     static void on_connection(uv_stream_t* server, int status) noexcept;
 
     Bound bound_;
+};
+
+class TcpListener : private Handle<uv_tcp_t, std::unique_ptr<Stream>> {
+public:
+    using Accepted = std::function<void(std::unique_ptr<Stream>)>;  // the stream is to be start()ed
+
+    // An IPv6 address of "::" hears IPv4 as well. Port 0: the kernel chooses one.
+    static Result<std::unique_ptr<TcpListener>> listen(Loop& loop,
+                                                       const std::string& numeric_ip,
+                                                       std::uint16_t port,
+                                                       Accepted accepted);
+    TcpListener(Loop& loop, Accepted accepted);  // for listen
+    TcpListener(const TcpListener&) = delete;
+    TcpListener& operator=(const TcpListener&) = delete;
+    ~TcpListener() = default;
+
+    [[nodiscard]] std::uint16_t port() const;
+
+private:
+    static void on_connection(uv_stream_t* server, int status) noexcept;
 };
 
 }  // namespace muster::loop

@@ -1,5 +1,6 @@
 #include "config/load.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -208,11 +209,32 @@ TEST_CASE("every error is shown, in the file's order, with its place") {
             "m.toml:11:1: redis.urll: unknown key; did you mean url?"});
 }
 
-TEST_CASE("what does not act in this version is refused in supervisor, too") {
-    for (const char* line : {"http = \"127.0.0.1:1\"", "http_token_file = \"x\""})
-        CHECK_MESSAGE(
-            has(complaint(std::string("[supervisor]\n") + line), "not supported in this version"),
-            line);
+TEST_CASE("http is an address and a port; beyond loopback it wants a secret") {
+    const auto about = [](const std::string& line) { return complaint("[supervisor]\n" + line); };
+    for (const char* address : {"127.0.0.1:9001", "localhost:1", "[::1]:65535", "127.3.2.1:80"})
+        CHECK_MESSAGE(about(fmt::format("http = \"{}\"", address)).empty(), address);
+    for (const char* address :
+         {"", "9001", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "::1:9001", "127.0.0.1:65536",
+          "example.org:80", "[127.0.0.1]:80", "[]:1", "127.0.0.1:80 ", "http://127.0.0.1:80"})
+        CHECK_MESSAGE(has(about(fmt::format("http = \"{}\"", address)), "is no address and port"),
+                      address);
+    std::string folder = (std::filesystem::temp_directory_path() / "muster-secret-XXXXXX").string();
+    REQUIRE(mkdtemp(folder.data()) != nullptr);
+    const std::string secret = folder + "/secret";
+    std::ofstream{secret} << "s3cret\n";
+    for (const char* address : {"0.0.0.0:1", "*:1", ":1", "10.0.0.1:1", "[::]:1",
+                                "[::ffff:127.0.0.1]:1", "128.0.0.1:1"}) {
+        const std::string line = fmt::format("http = \"{}\"", address);
+        CHECK_MESSAGE(has(about(line), "m.toml:2:8: supervisor.http: whoever reaches"), address);
+        const std::string with = line + "\nhttp_token_file = \"" + secret + "\"";
+        CHECK_MESSAGE(about(with).empty(), address);
+    }
+    CHECK(has(about("http_token_file = \"" + secret + "\""), "no http that it is for"));
+    CHECK(has(about("http = \"*:1\"\nhttp_token_file = \"/none\""), "No such file"));
+    std::ofstream{secret} << "two words";
+    CHECK(has(about("http = \"*:1\"\nhttp_token_file = \"" + secret + "\""), "one secret"));
+    CHECK_FALSE(has(about("http = \"*:1\"\nhttp_token_file = \"" + secret + "\""), "words"));
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a value that is none is refused in supervisor and redis") {

@@ -368,6 +368,38 @@ TEST_CASE("a listener may be destroyed while it hands over a connection") {
     CHECK(eventually(loop, [&] { return one.bytes == "you are the first"; }));
 }
 
+TEST_CASE("bytes go both ways over TCP; an address that is taken is told") {
+    Loop loop;
+    Heard at_client;
+    Heard at_server;
+    std::unique_ptr<Stream> server;
+    const auto accepted = [&](std::unique_ptr<Stream> stream) {
+        server = std::move(stream);
+        server->start(at_server.events());
+    };
+    for (const char* address : {"127.0.0.1", "::1"}) {
+        auto listener = TcpListener::listen(loop, address, 0, accepted);
+        if (!listener && std::string_view(address) == "::1") continue;  // a host without IPv6
+        REQUIRE(listener.ok());
+        const std::uint16_t port = (*listener)->port();
+        const auto again = TcpListener::listen(loop, address, port, accepted);
+        REQUIRE_FALSE(again.ok());
+        CHECK(again.error().message().find(std::to_string(port)) != std::string::npos);
+        CHECK(again.error().hint() == "another process listens there");
+        at_client = {};
+        at_server = {};
+        auto client =
+            Stream::connect_tcp(loop, address, port, at_client.on_connected(), at_client.events());
+        client->write("ping");
+        REQUIRE(eventually(loop, [&] { return at_server.bytes == "ping"; }));
+        server->write("pong");
+        REQUIRE(eventually(loop, [&] { return at_client.bytes == "pong"; }));
+        client.reset();
+        REQUIRE(eventually(loop, [&] { return at_server.is_over(); }));
+    }
+    CHECK_FALSE(TcpListener::listen(loop, "no address", 1, accepted).ok());
+}
+
 TEST_CASE("localhost is found, a numeric address is its own answer, nonsense is an error") {
     Loop loop;
     Resolver resolver{loop};
