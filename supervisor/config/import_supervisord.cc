@@ -51,6 +51,12 @@ std::optional<long> number(std::string_view text) {
     return value;
 }
 
+// "03" is 3 there, and nothing here.
+std::vector<std::string> as_toml(std::vector<std::string> numbers) {
+    for (std::string& each : numbers) each = std::to_string(number(each).value_or(0));
+    return numbers;
+}
+
 // "50MB" counts in 1024s there.
 std::string size_of(std::string_view text) {
     std::string out(text);
@@ -366,7 +372,7 @@ void Importer::ending(const Where& where, std::string& out) {
         const auto codes = list(entry->value);
         if (std::all_of(codes.begin(), codes.end(),
                         [](const std::string& code) { return number(code).has_value(); }))
-            line(out, entry, fmt::format("exit_codes = [{}]", joined(codes, ", ")));
+            line(out, entry, fmt::format("exit_codes = [{}]", joined(as_toml(codes), ", ")));
         else
             leave_out(where, *entry, "are no numbers");
     }

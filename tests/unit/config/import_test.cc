@@ -163,6 +163,7 @@ TEST_CASE("a value that is no number is left out, and writes no TOML of its own"
     CHECK(has(left_out("exitcodes=0, x = 1\n"), "exitcodes: are no numbers"));
     CHECK(has(left_out("[group:g]\nprograms=web\npriority=high\n"), "priority: is no number"));
     CHECK(program_of("stdout_logfile=/a\nstdout_logfile_backups=x\n").log_rotate.keep == 10);
+    CHECK(program_of("exitcodes=00,03\n").policy.exit_codes == std::vector<int>{0, 3});
     const auto result = imported("[program:web]\ncommand=run\nstopsignal=\"a\nuser=\"b\n");
     CHECK(has(result.toml, R"(stop = ["\"a 10s", "KILL"])"));
     CHECK(program_of("environment=A=1,A=2\n").environment == Variables{{"A", "2"}});
