@@ -42,6 +42,12 @@ Backend backend() {
             respond({200, query.process, "text/plain; charset=utf-8"});
             return std::nullopt;
         },
+        .registry = {.workers =
+                         [](const WorkersQuery&, const auto& answered) {
+                             answered(ApiError{503, "a", "b", ""});
+                         },
+                     .fleet = [](const auto& answered) { answered(std::vector<InstanceView>{}); },
+                     .sweep = [](bool, const auto& answered) { answered(SweepView{}); }},
         .why = [](const std::string& id,
                   const std::function<void(const WhyView&)>&) -> std::optional<ApiError> {
             return ApiError{404, "no_such_process", id, ""};

@@ -81,6 +81,12 @@ Backend backend(std::string_view text, Asked& asked) {
             respond({200, std::string(text), "text/plain; charset=utf-8"});
             return std::nullopt;
         },
+        .registry = {.workers =
+                         [](const WorkersQuery&, const auto& answered) {
+                             answered(ApiError{503, "a", "b", ""});
+                         },
+                     .fleet = [](const auto& answered) { answered(std::vector<InstanceView>{}); },
+                     .sweep = [](bool, const auto& answered) { answered(SweepView{}); }},
         .why = [text](const std::string& id,
                       const std::function<void(const WhyView&)>& tell) -> std::optional<ApiError> {
             if (id.empty()) return ApiError{404, "no_such_process", id, ""};
