@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../redis/rig.h"
+#include "base/text.h"
 #include "registry/system.h"
 
 namespace muster::test {
@@ -96,11 +97,22 @@ public:
         std::ranges::sort(keys);
         std::string all;
         for (const auto& key : keys)
-            all += key + server.text({"DUMP", key}) + server.text({"OBJECT", "ENCODING", key});
+            all += key + contents(key) + server.text({"OBJECT", "ENCODING", key});
         return all;
     }
 
 private:
+    // A set's dump has its members in the order of a hash table, which is not that of one that was
+    // filled again.
+    std::string contents(const std::string& key) {
+        if (server.text({"TYPE", key}) != "set") return server.text({"DUMP", key});
+        Strings members;
+        for (const auto& member : server.ask({"SMEMBERS", key}).elements)
+            members.push_back(member.text);
+        std::ranges::sort(members);
+        return joined(members, "\n");
+    }
+
     registry::RegistryKind kind_;
 
 public:
