@@ -368,8 +368,7 @@ const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
              [](Api& api, const Params&, const Answer& a) {
                  a.done(api.backend_.supervisor().pid);
              }},
-            {"supervisor.sendRemoteCommEvent", "ss", "boolean string string",
-             "Tells event listeners.",
+            {remote_event, "ss", "boolean string string", "Tells event listeners.",
              [](Api& api, const Params& p, const Answer& a) {
                  if (api.more_.remote_event)
                      api.more_.remote_event(xmlrpc::clean_text(text_at(p, 0)),
@@ -444,11 +443,6 @@ const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
              "Fails: a program's stdin is /dev/null here.",
              [](Api& api, const Params& p, const Answer& a) {
                  api.send_stdin(text_at(p, 0), p[1], a);
-             }},
-            {remote_event, "ss", "boolean string string", "An event for who listens to them.",
-             [](Api& api, const Params& p, const Answer& a) {
-                 if (api.more_.remote_event) api.more_.remote_event(text_at(p, 0), text_at(p, 1));
-                 a.done(true);
              }},
             {"supervisor.getAllConfigInfo", "", "array",
              "The settings of all processes of the file that was read last.",

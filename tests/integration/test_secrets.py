@@ -121,10 +121,10 @@ def test_a_url_that_was_given_as_an_argument_is_not_shown_as_one(server, folder,
             env=rig.environment(str(folder)), stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder)
     try:
         eventually(10, lambda: "redis-connected" in log.read_text())
-        eventually(10, lambda: processes.children(process.pid))
+        eventually(10, lambda: [processes.command_line(pid) for pid in processes.children(process.pid)]
+                   == [["sleep", "1000"]])  # before its exec it shows our own
         line = " ".join(processes.command_line(process.pid))
         assert f"@127.0.0.1:{server.port}/0" in line and SECRET not in line + log.read_text()
-        assert [processes.command_line(pid) for pid in processes.children(process.pid)] == [["sleep", "1000"]]
     finally:
         process.terminate()
         process.wait(20)
