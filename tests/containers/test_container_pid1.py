@@ -33,7 +33,7 @@ def test_I2_a_storm_of_orphans_leaves_no_zombie(muster):
     # What comes by `exec` is not of our making, and adopted all the same.
     instance.container.execute("sh", "-c", "for i in $(seq 20); do (sleep 0.0$i &); done")
     eventually(5, lambda: is_sound(instance, 2), "the orphans of an exec are gone")
-    assert "RUNNING" in instance.client("status").stdout
+    eventually(5, lambda: "RUNNING" in instance.client("status").stdout, "a client's sight of it")
     assert instance.terminate() == 0
 
 
