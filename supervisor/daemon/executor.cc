@@ -117,7 +117,6 @@ Executor::Executor(loop::Loop& loop,
                    Post post)
     : loop_(loop),
       log_(log),
-      output_(output),
       programs_(programs),
       groups_(groups),
       fleet_(fleet),

@@ -144,7 +144,6 @@ private:
 
     loop::Loop& loop_;
     Log& log_;
-    logs::OutputWriter& output_;
     const Programs& programs_;
     const std::vector<config::Group>& groups_;
     const core::Fleet& fleet_;
