@@ -60,10 +60,9 @@ std::variant<daemon::Settings, int> settings_for(const client::RunOptions& optio
 // Everything that supervision needs is copied off the start-up's heap before that is let go: the
 // file's tree leaves it full of holes (4 MiB with a thousand programs).
 int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools, bool& restarts) {
-    daemon::Settings settings = *loaded;
+    daemon::Supervisor supervisor{*loaded, std::move(tools)};
     loaded.reset();
     ::malloc_trim(0);
-    daemon::Supervisor supervisor{std::move(settings), std::move(tools)};
     if (auto opened = supervisor.open(); !opened) return refused(sentence(opened.error()));
     const int status = supervisor.run();
     restarts = supervisor.is_to_restart();

@@ -16,17 +16,19 @@ bool may_choose_own_name(const std::vector<std::string>& command) {
 
 }  // namespace
 
-void Programs::put(ProgramId id, config::Program program) {
+void Programs::put(ProgramId id, const config::Program& program) {
     if (id.value() >= count()) all_.resize(id.value() + 1);
     Entry& entry = all_[id.value()];
-    entry.command = std::move(program.command);
-    RunSettings settings{std::move(static_cast<config::ProgramSettings&>(program)),
-                         may_choose_own_name(entry.command)};
+    entry.command = program.command;
+    const config::ProgramSettings& settings = program;
+    const bool names_itself = may_choose_own_name(program.command);
     const std::shared_ptr<const RunSettings> before =
         id.value() == 0 ? nullptr : all_[id.value() - 1].settings;
-    entry.settings = before && *before == settings
+    const bool is_equal =
+        before && before->may_choose_own_name == names_itself && settings == *before;
+    entry.settings = is_equal
                          ? before
-                         : std::make_shared<const RunSettings>(std::move(settings));
+                         : std::make_shared<const RunSettings>(RunSettings{settings, names_itself});
 }
 
 config::Program Programs::as_configured(ProgramId id, std::string name) const {

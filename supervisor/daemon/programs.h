@@ -24,7 +24,7 @@ class Programs {
 public:
     // A new one, whose id is the next, or new settings of one that is there. Lives under way keep
     // theirs by shared().
-    void put(ProgramId id, config::Program program);
+    void put(ProgramId id, const config::Program& program);
 
     [[nodiscard]] std::uint32_t count() const { return static_cast<std::uint32_t>(all_.size()); }
     [[nodiscard]] const RunSettings& settings(ProgramId id) const { return *shared(id); }

@@ -46,20 +46,26 @@ std::optional<std::string> environment_variable(const char* name) {
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-std::vector<core::ProgramPlan> take_programs(config::Config& config, Programs& programs) {
+Settings without_programs(const Settings& loaded) {
+    const config::Config& config = loaded.config;
+    return {.config = {config.supervisor, config.redis, {}, config.groups},
+            .config_path = loaded.config_path,
+            .control = loaded.control,
+            .is_plain = loaded.is_plain};
+}
+
+// Program by program, so that no copy of all of them leaves holes in the heap that stays.
+std::vector<core::ProgramPlan> take_programs(const config::Config& config, Programs& programs) {
     std::vector<core::ProgramPlan> plans;
     const std::vector<core::Priority> priorities = config::priorities_of(config);
     plans.reserve(config.programs.size());
-    for (config::Program& program : config.programs) {
-        const std::uint32_t processes = program.processes.value_or(1);
+    for (const config::Program& program : config.programs) {
         const ProgramId id{static_cast<std::uint32_t>(plans.size())};
-        const bool is_numbered = program.processes.has_value();
-        const std::string name = program.name;
-        programs.put(id, std::move(program));
-        plans.push_back({name, programs.policy(id), programs.settings(id).after, processes,
-                         is_numbered, priorities[id.value()]});
+        programs.put(id, program);
+        plans.push_back({program.name, programs.policy(id), program.after,
+                         program.processes.value_or(1), program.processes.has_value(),
+                         priorities[id.value()]});
     }
-    config.programs = {};
     return plans;
 }
 
@@ -112,8 +118,8 @@ bool tells_of_an_exit(core::Cause cause) {
 
 }  // namespace
 
-Supervisor::Supervisor(Settings settings, Tools tools)
-    : settings_(std::move(settings)),
+Supervisor::Supervisor(const Settings& loaded, Tools tools)
+    : settings_(without_programs(loaded)),
       host_(hostname()),
       started_at_(wall_now()),
       output_(loop_, STDOUT_FILENO),
@@ -123,7 +129,7 @@ Supervisor::Supervisor(Settings settings, Tools tools)
                                                                              : logs::Format::text,
            &events_,
            &own_lines_),
-      fleet_(take_programs(settings_.config, programs_),
+      fleet_(take_programs(loaded.config, programs_),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
       executor_(loop_,
                 log_,

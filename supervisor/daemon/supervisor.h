@@ -58,7 +58,8 @@ control::ApiError no_such_process(const std::string& selector);
 
 class Supervisor {
 public:
-    Supervisor(Settings settings, Tools tools);
+    // What is needed of the settings is copied: they may go.
+    Supervisor(const Settings& loaded, Tools tools);
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();
