@@ -81,7 +81,7 @@ complete -c muster -n '__fish_seen_subcommand_from scale' -s h -l help -d 'tells
 complete -c muster -n '__fish_seen_subcommand_from scale' -s s -l socket -rF -d 'the control socket; else $MUSTER_CONTROL'
 complete -c muster -n '__fish_seen_subcommand_from scale' -l no-wait -d 'does not wait for the outcome'
 complete -c muster -n '__fish_seen_subcommand_from scale' -l json -d 'prints JSON'
-complete -c muster -n '__fish_seen_subcommand_from scale' -xa "(__muster_names program)=" -d 'a program, and how many processes of it'
+complete -c muster -n '__fish_seen_subcommand_from scale' -xa "(__muster_names program)=" -d 'PROGRAM=N: how many processes a program has'
 complete -c muster -n '__fish_seen_subcommand_from quiet' -s h -l help -d 'tells how it is used'
 complete -c muster -n '__fish_seen_subcommand_from quiet' -s s -l socket -rF -d 'the control socket; else $MUSTER_CONTROL'
 complete -c muster -n '__fish_seen_subcommand_from quiet' -l json -d 'prints JSON'

@@ -108,7 +108,7 @@ _muster() {
                         '(-s --socket)'{-s,--socket}'[the control socket; else $MUSTER_CONTROL]:PATH:_files' \
                         '--no-wait[does not wait for the outcome]' \
                         '--json[prints JSON]' \
-                        '*:PROGRAM=N:_muster_programs' ;;
+                        '*:SIZE:_muster_programs' ;;
                 quiet)
                     _arguments '(- *)'{-h,--help}'[tells how it is used]' \
                         '(-s --socket)'{-s,--socket}'[the control socket; else $MUSTER_CONTROL]:PATH:_files' \

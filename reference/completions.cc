@@ -23,7 +23,7 @@ Offer offer_of(const Option& option) {
     if (option.value == "FILE" || option.value == "PATH" || option.value == "OUT")
         return Offer::files;
     if (option.value == "SEL") return Offer::names;
-    if (option.value == "PROGRAM=N") return Offer::programs;
+    if (option.value == "SIZE") return Offer::programs;
     if (option.value == "SIG") return Offer::signals;
     return Offer::nothing;
 }

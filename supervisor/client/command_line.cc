@@ -140,7 +140,7 @@ void describe_verb(CLI::App& app, CommandLine& line) {
             selectors(true);
             return json();
         case Verb::scale:
-            app.add_option("PROGRAM=N", line.selectors, "a program, and how many processes of it")
+            app.add_option("SIZE", line.selectors, "PROGRAM=N: how many processes a program has")
                 ->required();
             no_wait();
             return json();

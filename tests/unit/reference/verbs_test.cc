@@ -34,7 +34,7 @@ TEST_CASE("options and words are read from the command line's own definition") {
     CHECK(usage_of(verb_called("start")) == "start [OPTIONS] SEL...");
     CHECK(usage_of(verb_called("status")) == "status [OPTIONS] [SEL...]");
     CHECK(usage_of(verb_called("signal")) == "signal [OPTIONS] SIG SEL...");
-    CHECK(usage_of(verb_called("scale")) == "scale [OPTIONS] PROGRAM=N...");
+    CHECK(usage_of(verb_called("scale")) == "scale [OPTIONS] SIZE...");
     CHECK(usage_of(verb_called("import")) == "import [OPTIONS] FILE");
     CHECK(usage_of(verb_called("run")) == "run [OPTIONS] [-- COMMAND...]");
     const Verb run = verb_called("run");
