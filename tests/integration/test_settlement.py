@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ import time
 import pytest
 
 from support import processes
+from support.clock import clock
 from support.cuttable import Cuttable
 from support.eventually import always, eventually
 
@@ -288,8 +288,8 @@ def test_I4_live_workers_of_an_instance_that_is_not_heard_of_survive_its_settlem
     proxy = Cuttable(redis_server.port)
     kinds = {"idle": ("jobs", []), "busy": ("work", []), "stopped": ("jobs", []), "cut": ("jobs", []),
              "dead": ("jobs", [])}
-    if faketime := shutil.which("faketime"):
-        kinds["late"] = ("jobs", [faketime, "-f", "-1h"])
+    if an_hour_late := clock("-1h"):
+        kinds["late"] = ("jobs", an_hour_late)
     config = f'[redis]\nurl = "{redis_server.url}"\nlease = "1s"\nsweep = "1h"\n'
     for kind, (queue, before) in kinds.items():
         command = json.loads(real_rq.command(queue))
@@ -303,7 +303,7 @@ def test_I4_live_workers_of_an_instance_that_is_not_heard_of_survive_its_settlem
     pids = {kind: one.host_pid_of(worker) for kind, worker in workers.items()}
     for name in names.values():
         eventually(5, lambda: redis_server.worker(name).get("state") == "idle")
-    if faketime:
+    if an_hour_late:
         births = [redis_server.worker(names[kind])["birth"][:13] for kind in ("idle", "late")]
         assert births[0] != births[1], births
     job = real_rq.enqueue(queue="work", retries=1)

@@ -2,13 +2,13 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 
 import pytest
 
 from support import processes, rig
+from support.clock import clock
 from support.cuttable import Cuttable
 from support.eventually import always, eventually
 
@@ -64,14 +64,14 @@ def test_I4_foreign_live_workers_survive_every_sweep_and_the_dead_go(
         real_rq, redis_server, muster, foreign):
     client = redis_server.client
     proxy = Cuttable(redis_server.port)
-    faketime = shutil.which("faketime")
+    an_hour_late = clock("-1h")
     foreign("idle")
     foreign("busy", "work")
     stopped = foreign("stopped")
     foreign("cut", url=f"redis://127.0.0.1:{proxy.port}/0")
     names = ["idle", "busy", "stopped", "cut"]
-    if faketime:
-        foreign("late", before=[faketime, "-f", "-1h"])
+    if an_hour_late:
+        foreign("late", before=an_hour_late)
         names.append("late")
     dead = foreign("dead")
     for name in [*names, "dead"]:
@@ -79,7 +79,7 @@ def test_I4_foreign_live_workers_survive_every_sweep_and_the_dead_go(
         eventually(30, lambda: redis_server.worker(name).get("state") == "idle", f"{name} idle")
     job = real_rq.enqueue(queue="work")
     eventually(15, lambda: job.runs)
-    if faketime:
+    if an_hour_late:
         births = [redis_server.worker(name)["birth"][:13] for name in ("idle", "late")]
         assert births[0] != births[1], births
 
