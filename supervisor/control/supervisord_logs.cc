@@ -95,7 +95,8 @@ void SupervisordLogs::read(const Wanted& wanted, const Done& done, const Failed&
 void SupervisordLogs::tail(const Wanted& wanted, const Done& done, const Failed& failed) const {
     const auto name = named(wanted.name, wanted.is_stderr);
     if (!name) return failed(bad_name(wanted.name));
-    const auto [offset, length] = std::pair(wanted.offset, wanted.length);
+    const auto offset = wanted.offset;
+    const auto length = wanted.length;
     logs_.read(
         *name, [offset, length](std::uint64_t size) { return tail_of(size, offset, length).slice; },
         [done, offset, length](std::variant<LogPiece, Fault> read) {
