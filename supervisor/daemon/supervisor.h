@@ -87,7 +87,6 @@ private:
     void drain();
     void carry_out(const core::Order& order);
     void tell(const core::Transition& transition);
-    void log_transition(const core::Transition& transition, bool is_trouble);
     void watch(ProcessId process, Incarnation who);
     void release_name(ProcessId process, Incarnation who);
     void claim_name(ProcessId process, Incarnation who);
@@ -105,6 +104,7 @@ private:
     void finish(int status);
     [[nodiscard]] int command_status() const;
     void leave();
+    void close();
 
     void redis_changed(bool is_away);
     void open_gate();
@@ -117,6 +117,7 @@ private:
     void registered(const registry::Sought& sought, const registry::Registration& registration);
     void released(const registry::Release& release, const registry::Released& released);
 
+    Outcome open_registry();
     Outcome open_control();
     Outcome open_http(const control::HttpServer::Handler& handler);
     control::Backend backend();

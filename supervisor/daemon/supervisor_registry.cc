@@ -1,12 +1,112 @@
-// The supervisor's side of what is asked of the registries and the roll.
+// Redis' side of the supervisor: what it is made of, when the fleet may begin, and what is asked of
+// the registries and the roll.
+
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "base/text.h"
+#include "config/load.h"
+#include "daemon/place.h"
 #include "daemon/supervisor.h"
 #include "registry/roll.h"
 
 namespace muster::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration survivors_patience = 2s;  // beyond the stop steps of what an earlier life left
+
+}  // namespace
+
+Outcome Supervisor::open_registry() {
+    auto url = redis::parse_url(settings_.config.redis->url);
+    if (!url) return url.error().while_doing("redis.url");
+    const auto dyno = config::process_environment()("DYNO");
+    registry::SystemOptions system{
+        host_, instance_, settings_.config.redis->prefix, {}, dyno.value_or("")};
+    system.is_of_family = [](Pid registered, const registry::Sought& sought) {
+        return registered == sought.pid || ::getsid(registered.value()) == sought.pid.value();
+    };
+    registrar_ = std::make_unique<Registrar>(
+        loop_, log_, std::move(*url), *settings_.config.redis,
+        RegistrarOptions{std::move(system), facts(),
+                         [this](const std::string& program) { return steps_of(program); }},
+        RegistrarEvents{[this](const registry::Sought& s, const registry::Registration& r) {
+                            registered(s, r);
+                        },
+                        [this](const registry::Release& release,
+                               const registry::Released& outcome) { released(release, outcome); },
+                        [this](bool is_away) { redis_changed(is_away); }, [this] { open_gate(); },
+                        [this](ProcessId process, Incarnation who, const std::string& why) {
+                            judged(process, who, why);
+                        }});
+    housekeeping_ = made_housekeeping();
+    return Done{};
+}
+
+registry::InstanceFacts Supervisor::facts() const {
+    registry::InstanceFacts us{.id = instance_,
+                               .service = settings_.config.supervisor.service,
+                               .host = host_,
+                               .version = MUSTER_VERSION,
+                               .started_at = started_at_,
+                               .lease = settings_.config.redis->lease,
+                               .place = read_place(config::process_environment()),
+                               .programs = {}};
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        if (!fleet_.is_there(ProgramId{p})) continue;
+        const config::RegistryKind kind = programs_.settings(ProgramId{p}).registry;
+        us.programs.push_back({fleet_.program_name(ProgramId{p}),
+                               std::string(core::traits(kind).word), fleet_.staying(ProgramId{p})});
+    }
+    return us;
+}
+
+// What an earlier life of a program leaves is ended as this life's would be.
+LastSteps Supervisor::steps_of(const std::string& name) const {
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        if (fleet_.program_name(ProgramId{p}) != name) continue;
+        const core::Policy& policy = *fleet_.plan(ProgramId{p}).policy;
+        return {policy.stop, policy.orphans};
+    }
+    const auto usual = core::traits(core::RegistryKind::rq).stop;
+    return {{usual.begin(), usual.end()}, core::Orphans::kill};
+}
+
+void Supervisor::redis_changed(bool is_away) {
+    if (is_away) return;
+    fleet_.redis_is_back(moment());
+    drain();
+}
+
+// Redis, or the settlement of earlier lives, takes longer than we wait for it. Survivors have all
+// the time that their stop steps give them.
+void Supervisor::gate_is_late() {
+    if (is_gate_late_ || !registrar_ || !registrar_->is_ending_survivors()) return open_gate();
+    is_gate_late_ = true;
+    Duration longest{};
+    for (std::uint32_t p = 0; p < fleet_.program_count(); ++p) {
+        Duration all{};
+        for (const core::StopStep& step : fleet_.plan(ProgramId{p}).policy->stop) all += step.wait;
+        longest = std::max(longest, all);
+    }
+    gate_timer_.arm(loop_.now() + longest + survivors_patience);
+}
+
+void Supervisor::open_gate() {
+    gate_timer_.disarm();
+    if (registrar_ && registrar_->is_away()) {
+        log_.warn("starting-without-redis",
+                  {{"waited", format_duration(settings_.config.redis->wait)}});
+    }
+    fleet_.open_registry_gate(moment(), actions_);
+    drain();
+}
 
 control::RegistryBackend Supervisor::registry_backend() {
     const auto none = [] {
