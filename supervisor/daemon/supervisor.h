@@ -55,6 +55,7 @@ std::string_view log_path(const ProcessParts& parts,
                           const config::ProgramSettings& program,
                           bool is_stderr);
 control::ApiError no_such_process(const std::string& selector);
+control::ApiError shutting_down();
 
 class Supervisor {
 public:
