@@ -160,7 +160,7 @@ void Fleet::handle(const Event& event, const Moment& moment, Actions& actions) {
     }
     const auto* recycling = std::get_if<RecyclingWanted>(&event.what);
     if (recycling != nullptr && recycling->who == slot.machine.incarnation()) {
-        recycle(slot, recycling->why);
+        rolls_.recycle(slot.machine.id(), slot.machine.incarnation(), recycling->why);
         return advance_rolls(moment, actions);
     }
     // Whoever waits for its dependents' end is not replaced any more, for whatever reason.
@@ -277,7 +277,8 @@ void Fleet::fire_deadlines(const Moment& moment, Actions& actions) {
         slot.armed.reset();
         const std::size_t told = actions.transitions.size();
         slot.machine.deadline_reached(moment, actions);
-        if (slot.machine.has_grown_old()) recycle(slot, Renewal::too_old);
+        if (slot.machine.has_grown_old())
+            rolls_.recycle(slot.machine.id(), slot.machine.incarnation(), Renewal::too_old);
         after_change(slot, told, moment, actions);
     }
     advance_rolls(moment, actions);
@@ -305,7 +306,7 @@ void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
     for (std::uint32_t p = 0; p < programs_.size(); ++p)
         stop_what_may(ProgramId{p}, moment, actions);
     stop_next_group(moment, actions);
-    if (!rolls_.empty()) advance_rolls(moment, actions);
+    advance_rolls(moment, actions);
     finish_if_done(actions);
 }
 
@@ -559,152 +560,16 @@ RollId Fleet::roll(const std::vector<ProcessId>& processes,
                    Renewal why,
                    const Moment& moment,
                    Actions& actions) {
-    for (Roll& other : rolls_) {
-        std::erase_if(other.ahead, [&](const RollItem& item) {
-            if (std::find(processes.begin(), processes.end(), item.process) == processes.end())
-                return false;
-            actions.rolls.push_back({other.id, item.process, Rolled::taken_over, false});
-            return true;
-        });
-    }
-    Roll roll{RollId{next_roll_++}, why, {}, {}};
-    for (const ProcessId process : processes)
-        roll.ahead.push_back({process, slots_[process.value()].machine.incarnation()});
-    // What is not ready anyway costs nobody: it goes first, and shows at once what is bad.
-    std::stable_partition(roll.ahead.begin(), roll.ahead.end(), [&](const RollItem& item) {
-        return slots_[item.process.value()].machine.state() != State::running;
-    });
-    rolls_.push_back(std::move(roll));
-    const RollId id = rolls_.back().id;
+    const RollId id = rolls_.begin(processes, why, *this, actions.rolls);
     advance_rolls(moment, actions);
     return id;
 }
 
-void Fleet::recycle(const Slot& slot, Renewal why) {
-    rolls_.push_back(
-        {RollId{next_roll_++}, why, {{slot.machine.id(), slot.machine.incarnation()}}, {}});
-}
-
-// What one of them does may end the fleet, and with it all of them: then once more from the first.
 void Fleet::advance_rolls(const Moment& moment, Actions& actions) {
-    wants_advance_ = true;
-    if (is_advancing_) return;
-    is_advancing_ = true;
-    while (std::exchange(wants_advance_, false)) advance_each(moment, actions);
-    is_advancing_ = false;
-}
-
-void Fleet::advance_each(const Moment& moment, Actions& actions) {
-    for (auto roll = rolls_.begin(); roll != rolls_.end();) {
-        if (!advance(*roll, moment, actions)) {
-            ++roll;
-            continue;
-        }
-        // Its last piece of news says so. (Another roll may have taken over its rest.)
-        const auto last = std::find_if(actions.rolls.rbegin(), actions.rolls.rend(),
-                                       [&](const RollNews& news) { return news.roll == roll->id; });
-        if (last != actions.rolls.rend()) last->is_last = true;
-        roll = rolls_.erase(roll);
-    }
-}
-
-// As far as it goes now; whether it is over.
-bool Fleet::advance(Roll& roll, const Moment& moment, Actions& actions) {
-    const auto tell = [&](ProcessId process, Rolled how) {
-        actions.rolls.push_back({roll.id, process, how, false});
-    };
-    const auto end = [&](Rolled how) {
-        for (const RollItem& item : roll.ahead) tell(item.process, how);
-        roll.ahead.clear();
-        return true;
-    };
-    for (;;) {
-        if (roll.current) {
-            const auto how = is_shutting_down() ? Rolled::was_stopped : judge(*roll.current);
-            if (!how) return false;
-            tell(roll.current->process, *how);
-            roll.current.reset();
-            if (*how == Rolled::is_bad) return end(Rolled::not_reached);
-        }
-        if (is_shutting_down()) return end(Rolled::not_reached);
-        if (roll.ahead.empty()) return true;
-        const RollItem next = roll.ahead.front();
-        if (const auto how = spared(next)) {
-            roll.ahead.pop_front();
-            tell(next.process, *how);
-            continue;
-        }
-        switch (siblings_of(next.process)) {
-            case Siblings::on_the_way:
-                return false;
-            case Siblings::down_for_good:
-                roll.ahead.pop_front();
-                tell(next.process, Rolled::blocked);
-                return end(Rolled::not_reached);
-            case Siblings::ready:
-                break;
-        }
-        roll.ahead.pop_front();
-        roll.current = next;
-        Slot& slot = slots_[next.process.value()];
-        apply(slot, RenewalWanted{slot.machine.incarnation(), roll.why}, moment, actions);
-    }
-}
-
-// Of the one that is being replaced: how it came out, once that is known.
-std::optional<Rolled> Fleet::judge(const RollItem& item) const {
-    const Slot& slot = slots_[item.process.value()];
-    if (!slot.is_there || slot.is_leaving || slot.was_asked_down) return Rolled::was_stopped;
-    if (slot.machine.incarnation() == item.before) return std::nullopt;
-    switch (slot.machine.state()) {
-        case State::running:
-            return Rolled::replaced;
-        case State::exited:
-            return slot.machine.ended_as_expected() ? Rolled::replaced : Rolled::is_bad;
-        case State::fatal:
-            return Rolled::is_bad;
-        case State::backoff:
-        case State::stopping:
-            if (slot.machine.fails_to_start()) return Rolled::is_bad;
-            return std::nullopt;
-        case State::stopped:
-        case State::starting:
-            return std::nullopt;
-    }
-    return std::nullopt;
-}
-
-// Of the next one: why nothing is done about it.
-std::optional<Rolled> Fleet::spared(const RollItem& item) const {
-    const Slot& slot = slots_[item.process.value()];
-    if (!slot.is_there || slot.is_leaving) return Rolled::was_stopped;
-    const State state = slot.machine.state();
-    if (slot.was_asked_down || state == State::stopped || state == State::exited)
-        return Rolled::is_down;
-    if (state == State::running && slot.machine.incarnation() != item.before)
-        return Rolled::replaced;
-    return std::nullopt;
-}
-
-Fleet::Siblings Fleet::siblings_of(ProcessId id) const {
-    bool is_somebody_missing = false;
-    for (const ProcessId other : programs_[slots_[id.value()].program.value()].processes) {
-        const Slot& slot = slots_[other.value()];
-        if (other == id || slot.is_leaving || slot.was_asked_down) continue;
-        switch (slot.machine.state()) {
-            case State::running:
-            case State::stopped:
-            case State::exited:
-                break;
-            case State::fatal:
-                return Siblings::down_for_good;
-            case State::starting:
-            case State::backoff:
-            case State::stopping:
-                is_somebody_missing = true;
-        }
-    }
-    return is_somebody_missing ? Siblings::on_the_way : Siblings::ready;
+    if (rolls_.is_empty()) return;
+    rolls_.advance(*this, actions.rolls, [&](ProcessId process, Incarnation who, Renewal why) {
+        apply(slots_[process.value()], RenewalWanted{who, why}, moment, actions);
+    });
 }
 
 }  // namespace muster::core

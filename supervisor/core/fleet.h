@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <list>
 #include <optional>
 #include <set>
 #include <string>
@@ -18,6 +17,7 @@
 
 #include "core/actions.h"
 #include "core/process_machine.h"
+#include "core/rolls.h"
 
 namespace muster::core {
 
@@ -77,10 +77,7 @@ public:
     // Stops them for good, dependents first.
     void remove(const std::vector<ProgramId>& programs, const Moment& moment, Actions& actions);
 
-    // One process at a time: stopped, started, ready, and only then the next; and no other of its
-    // program may be without a ready life meanwhile. What is down is left alone. The first new life
-    // that does not become ready ends it, and the others stay as they are. A later stop wins; a
-    // later rolling restart takes over what this one has not reached. RollNews tell of each.
+    // One process at a time, as core/rolls.h tells; RollNews tell of each.
     RollId roll(const std::vector<ProcessId>& processes,
                 Renewal why,
                 const Moment& moment,
@@ -148,16 +145,6 @@ private:
         bool is_resting = true;  // as counted in resting_
         bool was_asked_down = false;
     };
-    struct RollItem {
-        ProcessId process;
-        Incarnation before;
-    };
-    struct Roll {
-        RollId id;
-        Renewal why;
-        std::deque<RollItem> ahead;
-        std::optional<RollItem> current;
-    };
 
     void apply(Slot& slot, const ProcessEvent& event, const Moment& moment, Actions& actions);
     void after_change(Slot& slot, std::size_t from, const Moment& moment, Actions& actions);
@@ -182,23 +169,13 @@ private:
     void retire_what_may(ProgramId program, const Moment& moment, Actions& actions);
     void gone(Slot& slot, const Moment& moment, Actions& actions);
 
-    void recycle(const Slot& slot, Renewal why);
     void advance_rolls(const Moment& moment, Actions& actions);
-    void advance_each(const Moment& moment, Actions& actions);
-    bool advance(Roll& roll, const Moment& moment, Actions& actions);
-    [[nodiscard]] std::optional<Rolled> judge(const RollItem& item) const;
-    [[nodiscard]] std::optional<Rolled> spared(const RollItem& item) const;
-    enum class Siblings : std::uint8_t { ready, on_the_way, down_for_good };
-    [[nodiscard]] Siblings siblings_of(ProcessId id) const;
 
     Duration release_wait_;
     std::deque<Program> programs_;  // deques: machines point to policies, events to slots
     std::deque<Slot> slots_;
     std::set<std::pair<TimePoint, std::uint32_t>> deadlines_;
-    std::list<Roll> rolls_;
-    std::uint32_t next_roll_ = 1;
-    bool is_advancing_ = false;
-    bool wants_advance_ = false;
+    Rolls rolls_;
     std::uint32_t there_ = 0;
     std::uint32_t resting_ = 0;         // of those there
     std::optional<int> ending_status_;  // set: shutting down, and what Finish will say
