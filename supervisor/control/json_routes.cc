@@ -7,10 +7,9 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <span>
 
 #include "base/text.h"
-#include "control/json_writer.h"
+#include "control/json_answers.h"
 #include "control/percent.h"
 #include "control/registry_routes.h"
 
@@ -25,320 +24,6 @@ constexpr std::string_view known_routes =
     "/v1/fleet, /metrics, /livez, /readyz; POST "
     "/v1/processes/SEL/{start,stop,restart,roll,quiet,resume,signal}, /v1/programs/NAME/scale, "
     "/v1/reload, /v1/shutdown, /v1/sweep; and supervisord's /RPC2, /logtail, /mainlogtail";
-
-constexpr std::size_t usual_body = std::size_t{32} * 1024;  // of a hundred processes
-
-void write_optional(JsonWriter& json, std::string_view key, std::string_view value) {
-    json.key(key);
-    value.empty() ? json.null() : json.string(value);
-}
-
-void write_optional(JsonWriter& json, std::string_view key, const std::optional<Duration>& value) {
-    json.key(key);
-    value ? json.seconds(*value) : json.null();
-}
-
-void write_last_exit(JsonWriter& json, const LastExit* last) {
-    json.key("last_exit");
-    if (last == nullptr) return json.null();
-    json.begin_object();
-    json.key(last->by_signal ? "signal" : "code");
-    json.number(last->number);
-    json.key("at");
-    json.string(format_wall_time(last->at));
-    json.key("reason");
-    json.string(last->reason);
-    json.end_object();
-}
-
-void write_process(JsonWriter& json, const ProcessView& process) {
-    json.begin_object();
-    json.key("id");
-    json.string(process.id);
-    json.key("program");
-    json.string(process.program);
-    write_optional(json, "group", process.group);
-    json.key("index");
-    json.number(process.index);
-    json.key("state");
-    json.string(process.state);
-    json.key("pid");
-    process.pid ? json.number(*process.pid) : json.null();
-    write_optional(json, "name", process.name);
-    json.key("incarnation");
-    process.incarnation > 0 ? json.number(process.incarnation) : json.null();
-    json.key("started_at");
-    process.started_at ? json.string(format_wall_time(*process.started_at)) : json.null();
-    write_optional(json, "uptime", process.uptime);
-    json.key("restarts");
-    json.number(process.restarts);
-    json.key("failures");
-    json.number(process.failures);
-    write_optional(json, "next_try_in", process.next_try_in);
-    json.key("health");
-    json.string(process.health);
-    json.key("ready");
-    process.ready ? json.boolean(*process.ready) : json.null();
-    json.key("quiet");
-    process.quiet ? json.boolean(*process.quiet) : json.null();
-    if (!process.held.empty()) {
-        json.key("held");
-        json.string(process.held);
-    }
-    write_last_exit(json, process.last_exit);
-    json.end_object();
-}
-
-void write_jobs(JsonWriter& json, const std::vector<std::string>& jobs) {
-    json.begin_array();
-    for (const std::string& job : jobs) json.string(job);
-    json.end_array();
-}
-
-void write_text(JsonWriter& json, std::string_view key, const std::optional<std::string>& text) {
-    json.key(key);
-    text ? json.string(*text) : json.null();
-}
-
-std::string_view oom_word(Death::Oom oom) {
-    switch (oom) {
-        case Death::Oom::no:
-            return "no";
-        case Death::Oom::likely:
-            return "likely";
-        case Death::Oom::unknown:
-            return "unknown";
-    }
-    return "unknown";
-}
-
-void write_cleaned(JsonWriter& json, const std::optional<Death::Cleaned>& cleaned) {
-    json.key("cleaned");
-    if (!cleaned) return json.null();
-    json.begin_object();
-    json.key("verdict");
-    json.string(cleaned->verdict);
-    json.key("handed_back");
-    write_jobs(json, cleaned->handed_back);
-    write_optional(json, "detail", std::string_view(cleaned->detail));
-    json.key("after");
-    json.seconds(cleaned->after);
-    json.end_object();
-}
-
-void write_death(JsonWriter& json, const Death& death) {
-    json.begin_object();
-    json.key("at");
-    json.string(format_wall_time(death.at));
-    json.key("reason");
-    json.string(death.reason);
-    json.key(death.by_signal ? "signal" : "code");
-    json.number(death.number);
-    write_optional(json, "cause", death.cause);
-    json.key("pid");
-    json.number(death.pid);
-    json.key("name");
-    json.string(death.name);
-    json.key("incarnation");
-    json.number(death.incarnation);
-    json.key("uptime");
-    json.seconds(death.uptime);
-    json.key("oom");
-    json.string(oom_word(death.oom));
-    write_optional(json, "oom_evidence", std::string_view(death.oom_evidence));
-    json.key("peak_memory");
-    json.number(death.peak_memory);
-    json.key("cpu");
-    json.seconds(death.cpu);
-    json.key("jobs");
-    if (death.cleaned)
-        write_jobs(json, death.cleaned->handed_back);
-    else
-        json.null();
-    write_text(json, "last_stdout", death.last_stdout);
-    write_text(json, "last_stderr", death.last_stderr);
-    write_cleaned(json, death.cleaned);
-    write_optional(json, "next", death.next);
-    json.key("pause");
-    json.seconds(death.pause);
-    json.end_object();
-}
-
-void write_processes(JsonWriter& json, const Backend& backend) {
-    json.key("processes");
-    json.begin_array();
-    backend.each_process([&](const ProcessView& process) { write_process(json, process); });
-    json.end_array();
-}
-
-Response processes(const Backend& backend) {
-    JsonWriter json;
-    json.reserve(usual_body);
-    json.begin_object();
-    write_processes(json, backend);
-    json.end_object();
-    return {.body = json.take()};
-}
-
-Response one_process(const Backend& backend, const std::string& id) {
-    JsonWriter json;
-    bool found = false;
-    backend.each_process([&](const ProcessView& process) {
-        if (process.id != id || found) return;
-        found = true;
-        write_process(json, process);
-    });
-    if (found) return {.body = json.take()};
-    return error_response(404, "no_such_process", fmt::format("there is no process '{}'", id),
-                          "GET /v1/processes names all");
-}
-
-Response why(const WhyView& view) {
-    JsonWriter json;
-    json.begin_object();
-    json.key("process");
-    write_process(json, view.process);
-    write_optional(json, "trouble", view.trouble);
-    json.key("deaths");
-    json.begin_array();
-    for (const Death* death : view.deaths) write_death(json, *death);
-    json.end_array();
-    json.end_object();
-    return {.body = json.take()};
-}
-
-Response status(const Backend& backend) {
-    const SupervisorView view = backend.supervisor();
-    JsonWriter json;
-    json.begin_object();
-    json.key("supervisor");
-    json.begin_object();
-    json.key("version");
-    json.string(MUSTER_VERSION);
-    json.key("instance");
-    json.string(view.instance);
-    json.key("service");
-    json.string(view.service);
-    json.key("host");
-    json.string(view.host);
-    json.key("pid");
-    json.number(view.pid);
-    json.key("started_at");
-    json.string(format_wall_time(view.started_at));
-    json.key("state");
-    json.string(view.state);
-    write_optional(json, "config", view.config_path);
-    json.end_object();
-    json.key("redis");
-    json.begin_object();
-    json.key("state");
-    json.string(view.redis_state);
-    write_optional(json, "url", view.redis_url);
-    write_optional(json, "error", view.redis_error);
-    json.key("debts");
-    json.number(view.debts);
-    json.end_object();
-    write_processes(json, backend);
-    json.end_object();
-    return {.body = json.take()};
-}
-
-Response ready(const Backend& backend) {
-    const std::vector<std::string> missing = backend.not_ready();
-    JsonWriter json;
-    json.begin_object();
-    json.key("ready");
-    json.boolean(missing.empty());
-    json.key("not_ready");
-    json.begin_array();
-    for (const std::string& each : missing) json.string(each);
-    json.end_array();
-    if (!missing.empty()) {
-        json.key("error");
-        json.begin_object();
-        json.key("code");
-        json.string("not_ready");
-        json.key("message");
-        json.string(fmt::format("not ready: {}", joined(missing, ", ")));
-        json.key("hint");
-        json.string("");
-        json.end_object();
-    }
-    json.end_object();
-    return {.status = missing.empty() ? 200 : 503, .body = json.take()};
-}
-
-void write_outcomes(JsonWriter& json, const std::vector<VerbOutcome>& all) {
-    json.key("processes");
-    json.begin_array();
-    for (const VerbOutcome& each : all) {
-        json.begin_object();
-        json.key("process");
-        json.string(each.process);
-        json.key("ok");
-        json.boolean(each.ok);
-        json.key("state");
-        json.string(each.state);
-        json.key("message");
-        json.string(each.message);
-        json.end_object();
-    }
-    json.end_array();
-}
-
-Response outcomes(const std::vector<VerbOutcome>& all) {
-    JsonWriter json;
-    json.begin_object();
-    write_outcomes(json, all);
-    json.end_object();
-    return {.body = json.take()};
-}
-
-void write_words(JsonWriter& json, std::string_view key, const std::vector<std::string>& words) {
-    json.key(key);
-    json.begin_array();
-    for (const std::string& word : words) json.string(word);
-    json.end_array();
-}
-
-void write_change(JsonWriter& json, const ProgramChange& change) {
-    json.begin_object();
-    json.key("program");
-    json.string(change.program);
-    write_words(json, "live", change.live);
-    write_words(json, "next_start", change.next_start);
-    write_words(json, "restart", change.restart);
-    json.key("processes");
-    if (change.processes) {
-        json.begin_object();
-        json.key("from");
-        json.number(change.processes->first);
-        json.key("to");
-        json.number(change.processes->second);
-        json.end_object();
-    } else {
-        json.null();
-    }
-    json.end_object();
-}
-
-Response reloaded(const Reloaded& done) {
-    JsonWriter json;
-    json.begin_object();
-    json.key("dry_run");
-    json.boolean(done.changes.is_dry_run);
-    write_words(json, "added", done.changes.added);
-    json.key("changed");
-    json.begin_array();
-    for (const ProgramChange& change : done.changes.changed) write_change(json, change);
-    json.end_array();
-    write_words(json, "removed", done.changes.removed);
-    write_words(json, "live", done.changes.live);
-    write_words(json, "needs_restart", done.changes.needs_restart);
-    write_outcomes(json, done.processes);
-    json.end_object();
-    return {.body = json.take()};
-}
 
 Response failure(const ApiError& error) {
     return error_response(error.status, error.code, error.message, error.hint);
@@ -411,8 +96,9 @@ void act(const Call& call, Verb verb, const std::string& selector) {
     if (!wait)
         return call.respond(bad_query(call.request.query, "the only parameter is wait=true"));
     const auto error = call.backend.act(
-        verb, selector, *wait,
-        [respond = call.respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+        verb, selector, *wait, [respond = call.respond](const std::vector<VerbOutcome>& all) {
+            respond(outcomes_answer(all));
+        });
     if (error) call.respond(failure(*error));
 }
 
@@ -514,13 +200,13 @@ void why_route(const Call& call) {
     if (!call.backend.why) return call.respond(not_supported("why"));
     std::optional<Response> response;
     const auto error =
-        call.backend.why(*process, [&](const WhyView& view) { response = why(view); });
+        call.backend.why(*process, [&](const WhyView& view) { response = why_answer(view); });
     call.respond(error ? failure(*error) : std::move(*response));
 }
 
 void process_route(const Call& call) {
     const auto process = percent_decoded(call.name);
-    call.respond(process && !process->empty() ? one_process(call.backend, *process)
+    call.respond(process && !process->empty() ? process_answer(call.backend, *process)
                                               : bad_selector());
 }
 
@@ -539,8 +225,9 @@ void signal_route(const Call& call) {
         return call.respond(
             error_response(400, "bad_signal", number.error().message(), number.error().hint()));
     const auto error = call.backend.signal(
-        *selector, *number,
-        [respond = call.respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+        *selector, *number, [respond = call.respond](const std::vector<VerbOutcome>& all) {
+            respond(outcomes_answer(all));
+        });
     if (error) call.respond(failure(*error));
 }
 
@@ -568,8 +255,9 @@ void scale_route(const Call& call) {
         return call.respond(error_response(400, "bad_parameter", processes.error().message(),
                                            processes.error().hint()));
     const auto error = call.backend.scale(
-        *program, *processes, *wait,
-        [respond = call.respond](const std::vector<VerbOutcome>& all) { respond(outcomes(all)); });
+        *program, *processes, *wait, [respond = call.respond](const std::vector<VerbOutcome>& all) {
+            respond(outcomes_answer(all));
+        });
     if (error) call.respond(failure(*error));
 }
 
@@ -587,7 +275,7 @@ void reload_route(const Call& call) {
     call.backend.reload(
         is_dry_run, wait, [respond = call.respond](const std::variant<Reloaded, ApiError>& result) {
             const auto* done = std::get_if<Reloaded>(&result);
-            respond(done != nullptr ? reloaded(*done) : failure(std::get<ApiError>(result)));
+            respond(done != nullptr ? reloaded_answer(*done) : failure(std::get<ApiError>(result)));
         });
 }
 
@@ -608,8 +296,9 @@ struct Row {
 
 // The whole API; docs/openapi.json describes it, and a test holds the two together.
 constexpr Row table[] = {
-    {{"GET", "/v1/status"}, [](const Call& call) { call.respond(status(call.backend)); }},
-    {{"GET", "/v1/processes"}, [](const Call& call) { call.respond(processes(call.backend)); }},
+    {{"GET", "/v1/status"}, [](const Call& call) { call.respond(status_answer(call.backend)); }},
+    {{"GET", "/v1/processes"},
+     [](const Call& call) { call.respond(processes_answer(call.backend)); }},
     {{"GET", "/v1/processes/{id}"}, process_route},
     {{"GET", "/v1/processes/{id}/why"}, why_route},
     {{"POST", "/v1/processes/{selector}/start"}, verb_route<Verb::start>},
@@ -629,7 +318,7 @@ constexpr Row table[] = {
     {{"POST", "/v1/sweep"}, in_registry},
     {{"GET", "/metrics"}, metrics_route},
     {{"GET", "/livez"}, [](const Call& call) { call.respond({.body = R"({"live":true})"}); }},
-    {{"GET", "/readyz"}, [](const Call& call) { call.respond(ready(call.backend)); }},
+    {{"GET", "/readyz"}, [](const Call& call) { call.respond(ready_answer(call.backend)); }},
 };
 
 // What stands for the {…} of a route's path, "" where it has none; nothing where `path` is another.
