@@ -69,7 +69,7 @@ int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools, boo
     return status;
 }
 
-int run(const client::RunOptions& options, char* const* arguments) {
+int run(const client::RunOptions& options) {
     if (auto adopted = child::become_subreaper(); !adopted)
         return refused(sentence(adopted.error()));
     const auto child_files = child::raise_file_limit();
@@ -86,7 +86,7 @@ int run(const client::RunOptions& options, char* const* arguments) {
     const int status = child::run_beside_leader(
         [&] { return supervise(std::move(loaded), std::move(tools), restarts); });
     if (!restarts) return status;
-    return refused(sentence(child::begin_anew(arguments, child_files)));
+    return refused(sentence(child::begin_anew(options.words, child_files)));
 }
 
 }  // namespace
@@ -94,7 +94,5 @@ int run(const client::RunOptions& options, char* const* arguments) {
 int main(int argc, char** argv) {
     muster::child::block_all_signals();
     muster::child::open_closed_stdio();
-    return muster::client::run(argc, argv, [argv](const muster::client::RunOptions& options) {
-        return run(options, argv);
-    });
+    return muster::client::run(argc, argv, run);
 }

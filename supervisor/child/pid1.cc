@@ -12,7 +12,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/text.h"
 
@@ -82,7 +84,10 @@ void let_go_of_startup() {
     ::madvise(code, end - begin, MADV_DONTNEED);
 }
 
-Error begin_anew(char* const* arguments, const std::optional<FileLimit>& files) {
+Error begin_anew(std::vector<std::string> words, const std::optional<FileLimit>& files) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
     if (files) {
         const rlimit limit{files->soft, files->hard};
         ::setrlimit(RLIMIT_NOFILE, &limit);
@@ -91,8 +96,8 @@ Error begin_anew(char* const* arguments, const std::optional<FileLimit>& files) 
     std::array<char, 4096> path{};
     const ssize_t size = ::readlink(ours, path.data(), path.size() - 1);
     // By its path, so that it keeps its name; a file that was removed is still there as `ours`.
-    if (size > 0) ::execv(path.data(), arguments);
-    ::execv(ours, arguments);
+    if (size > 0) ::execv(path.data(), arguments.data());
+    ::execv(ours, arguments.data());
     const int error = errno;
     return Error{"beginning anew: " + errno_text(error)};
 }

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -42,7 +44,7 @@ void let_go_of_startup();
 int run_beside_leader(const std::function<int()>& program);
 
 // The same program again in this process, with the limit of open files that it was given; one that
-// was installed over it since. Only comes back to say why not.
-Error begin_anew(char* const* arguments, const std::optional<FileLimit>& files);
+// was installed over it since. `words` is its command line. Only comes back to say why not.
+Error begin_anew(std::vector<std::string> words, const std::optional<FileLimit>& files);
 
 }  // namespace muster::child

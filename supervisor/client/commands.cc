@@ -51,7 +51,8 @@ Printed offline(const CommandLine& line) {
 }  // namespace
 
 int run(int argc, char** argv, const std::function<int(const RunOptions&)>& supervise) {
-    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    std::vector<std::string> words(argv, argv + argc);
+    const std::vector<std::string> arguments(words.begin() + (argc > 0 ? 1 : 0), words.end());
     for (int i = 1; i < argc; ++i) hide_secrets({argv[i], std::strlen(argv[i])});
     auto parsed = parse_command_line(arguments);
     if (const auto* message = std::get_if<Message>(&parsed)) {
@@ -62,8 +63,11 @@ int run(int argc, char** argv, const std::function<int(const RunOptions&)>& supe
     }
     auto& line = std::get<CommandLine>(parsed);
     if (line.verb == Verb::run) {
-        const auto options = run_options(std::move(line));
-        if (options) return supervise(*options);
+        auto options = run_options(std::move(line));
+        if (options) {
+            options->words = std::move(words);
+            return supervise(*options);
+        }
         return print({.status = exit_usage,
                       .out = {},
                       .err = fmt::format("muster run: {}\n  {}\n", options.error().message(),

@@ -19,6 +19,7 @@ struct RunOptions {
     std::optional<std::string> redis;        //
     std::optional<std::string> restart;      //
     std::optional<std::string> control;      // -s: the control socket's path
+    std::vector<std::string> words;          // the whole command line as given, secrets and all
 };
 
 // Exit codes of the command line.
