@@ -79,6 +79,7 @@ struct Settlement::Case {
     std::vector<std::size_t> open;   // of the entries: still to be released
     std::vector<std::size_t> again;  // alive at this try
     std::vector<std::size_t> settled;
+    std::size_t home_made = 0;  // of them, whose registration stays
     std::size_t in_flight = 0;
     int tries = 0;
     std::string kept_by;  // why an entry is left
@@ -234,6 +235,7 @@ void Settlement::release_next(const std::shared_ptr<Case>& one) {
         one->open.pop_back();
         const Release release = release_of(*one, one->entries[index]);
         if (is_left_to_its_system(release)) {
+            if (release.kind == RegistryKind::custom) ++one->home_made;
             one->settled.push_back(index);
             continue;
         }
@@ -280,6 +282,11 @@ void Settlement::end(const std::shared_ptr<Case>& one) {
     if (!one->again.empty())
         tools_.left(one->facts, fmt::format("{} of its workers {} not be shown to be dead: {}",
                                             one->again.size(), "could", one->kept_by));
+    if (one->home_made > 0)
+        tools_.left(one->facts,
+                    fmt::format("what {} of its workers registered by registry = \"custom\" stays: "
+                                "nothing tells whether a home-made worker lives",
+                                one->home_made));
     std::vector<std::string> keys{prefix_ + ":roll:" + one->facts.id, prefix_ + ":instances",
                                   prefix_ + ":instance:" + one->facts.id,
                                   prefix_ + ":settling:" + one->facts.id};

@@ -210,7 +210,7 @@ def test_a_fixed_name_is_had_by_one_instance_at_a_time_also_where_no_registry_te
 def test_workers_of_several_systems_live_under_one_muster(job_system, muster):
     resque, home_made = job_system(job_systems.Resque), job_system(job_systems.HomeMade)
     other = home_made.program().replace("program.worker", "program.other").partition("[program")
-    instance = muster(resque.program() + other[1] + other[2])
+    instance = muster(resque.program('health = { registry = { missing_after = "1s" } }') + other[1] + other[2])
     old = instance.running("worker", "other", seconds=30)
     assert (resque.listed(), home_made.listed()) == ({old[0]["name"]}, {old[1]["name"]})
     for one in old:
@@ -220,6 +220,16 @@ def test_workers_of_several_systems_live_under_one_muster(job_system, muster):
     assert "verdict=removed" in released(instance, old[1]["name"])
     eventually(5, lambda: resque.listed() == {new[0]["name"]})
     assert home_made.listed() == {new[1]["name"]}
+
+    # Redis is emptied. What a home-made worker had written is its own affair: it is let be, and works on.
+    resque.client.flushall()
+    eventually(15, lambda: instance.log_lines(" put-back ", new[0]["name"]), "the look at who has fallen out")
+    assert resque.listed() == {new[0]["name"]} and home_made.listed() == set()
+    assert not instance.log_lines(" put-back ", new[1]["name"]) and not instance.log_lines(" unhealthy ")
+    assert [instance.one(one["id"])["pid"] for one in new] == [one["pid"] for one in new]
+    processes.kill(new[1]["pid"])
+    instance.running("other", seconds=30, but=[new[1]])
+    assert "verdict=nothing-there" in released(instance, new[1]["name"])
 
 
 @pytest.mark.parametrize("kind", [job_systems.Sidekiq, job_systems.Resque, job_systems.Celery,

@@ -256,8 +256,13 @@ def test_a_host_that_vanished_is_settled_by_a_sibling_after_two_looks(
         real_rq, redis_server, muster, stub):
     stub("foreign", "other,jobs")
     config = real_rq.program().replace("[redis]\n", '[redis]\nlease = "3s"\n')
-    one = muster(config, before=elsewhere("host-one"))
+    home_made = ('[program.crew]\ncommand = "sleep 1000"\nregistry = "custom"\nname = "{program}-{rand}"\n'
+                 '[program.crew.custom]\nset = "crew"\n')
+    one = muster(config + home_made, before=elsewhere("host-one"))
     worker = one.running("shap", seconds=30)
+    crew = eventually(5, lambda: one.one("crew")["name"])
+    redis_server.client.sadd("crew", crew)  # as it would itself
+    one.running("crew")
     job = real_rq.enqueue(retries=1)
     eventually(20, lambda: job.runs)
     [dead] = instances(redis_server)
@@ -270,6 +275,8 @@ def test_a_host_that_vanished_is_settled_by_a_sibling_after_two_looks(
     assert dead not in instances(redis_server)
     assert redis_server.client.exists(f"muster:roll:{dead}", f"muster:instance:{dead}") == 0
     assert two.log_lines(" settled ", worker["name"], f"handed_back={job.id}")
+    assert two.log_lines(" left ", f"instance={dead}", "1 of its workers registered by registry")
+    assert redis_server.client.smembers("crew") == {crew} and not two.log_lines(" settled ", crew)
     assert redis_server.workers() == {heir["name"], "foreign"}
     assert redis_server.worker("foreign") == foreign
     processes.kill(two.host_pid("shap"))  # RQ looks for abandoned jobs when a worker starts
