@@ -250,6 +250,29 @@ def test_a_live_worker_is_there_again_after_Redis_was_emptied(kind, job_system, 
     assert not instance.log_lines(" unhealthy ") and instance.one("worker")["restarts"] == 0
 
 
+def test_orphans_wait_holds_the_release_and_the_replacement_back_for_every_system(redis_server, folder, muster):
+    """A stand-in leaves a child that works on, as a horse does; only its end lets muster go on."""
+    kinds = ["sidekiq", "resque", "celery", "dramatiq", "bullmq", "custom"]
+    work = f"(until [ -e {folder}/done ]; do sleep 0.1; done) & echo begun; exec sleep 1000"
+    instance = muster(f'[redis]\nurl = "{redis_server.url}"\n' + "".join(
+        f'[program.{kind}]\ncommand = ["sh", "-c", "{work}", "{{name}}"]\nregistry = "{kind}"\n'
+        'orphans = "wait"\nready = { after = "0s" }\n' for kind in kinds)
+        + '[program.custom.custom]\nset = "crew"\n')
+    old = {one["id"]: one for one in instance.running(*kinds)}
+    horses = {kind: eventually(5, lambda: [pid for pid in processes.descendants(old[kind]["pid"])
+                                           if "sleep" not in processes.command_line(pid)][0]) for kind in kinds}
+    for kind in kinds:
+        processes.kill(old[kind]["pid"])
+    eventually(5, lambda: all(instance.one(kind)["pid"] is None for kind in kinds))
+    always(1, lambda: all(instance.one(kind)["pid"] is None and processes.is_alive(horses[kind]) for kind in kinds),
+           "nobody being replaced beside what works on")
+    assert not instance.log_lines(" released ")
+    (folder / "done").touch()
+    instance.running(*kinds, but=old.values())
+    for kind in kinds:
+        assert released(instance, old[kind]["name"]) and not processes.is_alive(horses[kind])
+
+
 def test_custom_what_a_life_left_that_was_killed_whole_goes_at_the_next_start(
         job_system, foreign, muster):
     system = job_system(job_systems.HomeMade)

@@ -1,5 +1,6 @@
 """The ACL of docs/redis-acl.md is enough, and of each rule that is missing muster says which."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -33,6 +34,20 @@ def checked(folder, redis_server):
         return done.returncode, done.stdout
 
     return check
+
+
+def is_kept_alive(pid, port):
+    """A connection of this process to that port on which the kernel's keepalive timer runs (2)."""
+    sockets = set()
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            sockets.add(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+        except OSError:
+            pass  # closed meanwhile
+    with open(f"/proc/{pid}/net/tcp", encoding="ascii") as file:
+        rows = [line.split() for line in file][1:]
+    return any(row[2] == f"0100007F:{port:04X}" and row[5][:2] == "02" and f"socket:[{row[9]}]" in sockets
+               for row in rows)
 
 
 def test_the_documented_user_is_allowed_all_and_each_missing_rule_is_named(checked, redis_server):
@@ -81,6 +96,7 @@ def test_a_muster_with_the_documented_user_does_its_work(redis_server, muster):
     assert m.log_lines("released") and not m.log_lines("redis-refuses"), m.log()
     users = [one["user"] for one in redis_server.client.client_list()]
     assert users.count("muster") == 1, users  # one connection, whatever the number of workers
+    eventually(5, lambda: is_kept_alive(m.pid, redis_server.port), "the kernel's keepalive timer on it")
 
 
 def test_a_command_that_is_refused_costs_one_line(redis_server, muster):

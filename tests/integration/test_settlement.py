@@ -269,6 +269,10 @@ def test_a_host_that_vanished_is_settled_by_a_sibling_after_two_looks(
     two = muster(config, before=elsewhere("host-two"))
     heir = two.running("shap", seconds=30)
     foreign = redis_server.worker("foreign")
+    fleet = two.client("fleet").stdout
+    for host, name in (("host-one", dead), ("host-two", "host-two")):
+        [row] = [row for row in fleet.splitlines() if host in row.split()]
+        assert name in row and " alive " in row and "shap" in row, fleet
     one.kill()  # pid 1 of its namespace: nothing of it is left
     settled_elsewhere(redis_server, two, dead, [worker["name"]], job)
     assert redis_server.traces_of(worker["name"]) == []
