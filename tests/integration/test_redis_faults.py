@@ -12,7 +12,7 @@ import pytest
 
 from support import processes, rig
 from support.eventually import always, eventually
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, free_port
 
 USERS = ["--user", "m", "on", ">old", "~*", "&*", "+@all",
          "--user", "w", "on", ">pw", "~*", "&*", "+@all"]
@@ -246,7 +246,8 @@ FAULTS = [Down, Hung, Loading, Replica, CannotSave, OutOfMemory, Busy, NoPasswor
 def test_nobody_else_is_harmed_and_the_death_is_told_afterwards(server, muster, fault):
     scene = Scene(server, muster)
     m, ill = scene.m, fault()
-    if fault is Lagging:
+    if fault is Lagging:  # the copy knows the data that muster has met
+        eventually(10, lambda: scene.client.hget("muster:dataset", "id"))
         scene.client.save()
     survivor, victim = m.running("w_00", "w_01")
     ill.begin(scene)
@@ -333,6 +334,26 @@ def test_the_return_is_paced(server, muster):
     # 50 ms apart. A busy machine makes each later than that, and none earlier.
     since = [(start - at).total_seconds() for start in starts]
     assert len(since) == 8 and all(one >= 0.05 * k - 0.04 for k, one in enumerate(since)), lines
+
+
+def test_a_redis_cluster_is_named_as_one(folder, muster):
+    """First it has no slots (CLUSTERDOWN), then one node has them all: still no place for keys that belong together."""
+    place = folder / "cluster"
+    place.mkdir()
+    server = RedisServer(place, arguments=["--cluster-enabled", "yes", "--cluster-port", free_port()])
+    try:
+        m = muster('[supervisor]\nshutdown_timeout = "1s"\n'
+                   f'[redis]\nurl = "{server.url}"\nwait = "0s"\n[program.w]\ncommand = "sleep 1000"\nregistry = "rq"\n'
+                   'start_timeout = "300ms"\nready = { after = "0s" }\n')
+        worker = m.running("w")
+        eventually(10, lambda: m.log_lines("redis-away", "CLUSTERDOWN", "this is a Redis Cluster"))
+        server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        eventually(10, lambda: "cluster_state:ok" in server.client.execute_command("CLUSTER", "INFO"))
+        eventually(30, lambda: m.log_lines("redis-away", "CROSSSLOT", "this is a Redis Cluster"))
+        assert m.get("/v1/status")[1]["redis"]["state"] == "away"
+        assert m.one("w")["incarnation"] == worker["incarnation"] and processes.is_alive(worker["pid"])
+    finally:
+        server.stop()
 
 
 def test_every_row_of_the_document_is_a_test():
