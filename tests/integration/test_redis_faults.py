@@ -342,8 +342,7 @@ def test_a_redis_cluster_is_named_as_one(folder, muster):
     place.mkdir()
     server = RedisServer(place, arguments=["--cluster-enabled", "yes", "--cluster-port", free_port()])
     try:
-        m = muster('[supervisor]\nshutdown_timeout = "1s"\n'
-                   f'[redis]\nurl = "{server.url}"\nwait = "0s"\n[program.w]\ncommand = "sleep 1000"\nregistry = "rq"\n'
+        m = muster(f'[redis]\nurl = "{server.url}"\nwait = "0s"\n[program.w]\ncommand = "sleep 1000"\nregistry = "rq"\n'
                    'start_timeout = "300ms"\nready = { after = "0s" }\n')
         worker = m.running("w")
         eventually(10, lambda: m.log_lines("redis-away", "CLUSTERDOWN", "this is a Redis Cluster"))
@@ -352,6 +351,7 @@ def test_a_redis_cluster_is_named_as_one(folder, muster):
         eventually(30, lambda: m.log_lines("redis-away", "CROSSSLOT", "this is a Redis Cluster"))
         assert m.get("/v1/status")[1]["redis"]["state"] == "away"
         assert m.one("w")["incarnation"] == worker["incarnation"] and processes.is_alive(worker["pid"])
+        m.kill()  # it would wait for Redis to tell of the worker's end
     finally:
         server.stop()
 
