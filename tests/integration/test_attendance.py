@@ -26,7 +26,7 @@ def test_a_live_worker_is_put_back_whole_after_Redis_was_emptied(real_rq, redis_
         return redis_server.client.sismember("rq:workers:jobs", key)
 
     eventually(10, is_back)
-    assert instance.log_lines(" put-back ", worker["name"])
+    eventually(5, lambda: instance.log_lines(" put-back ", worker["name"]))  # once Redis has answered
     job = real_rq.enqueue("note")
     eventually(10, lambda: job.status == "finished")
     assert instance.one("shap")["pid"] == worker["pid"]
