@@ -59,7 +59,11 @@ def test_I7_two_hosts_that_race_for_one_name_never_both_have_it(redis_server, mu
         host.wait_until_up()
 
     def living():
-        return [host for host in hosts if host.process is not None and host.one("fixed")["pid"]]
+        """Seen twice alike: whoever is in both looks lived beside all others that are, whatever came between."""
+        up = [host for host in hosts if host.process is not None]
+        first, second = ([(one["incarnation"], one["pid"]) for one in (host.one("fixed") for host in up)]
+                         for _ in range(2))
+        return [host for host, before, after in zip(up, first, second) if before[1] and before == after]
 
     def one_lives():
         found = living()
