@@ -34,6 +34,9 @@ constexpr rlim_t enough_files = 65536;
 void block_all_signals() {
     sigset_t all;
     sigfillset(&all);
+    // A service manager's watchdog sends it to a loop that hangs, for a core dump of where it does.
+    // (PID 1 is spared it by the kernel.)
+    sigdelset(&all, SIGABRT);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);
     // Whoever started us may have ignored it, and then the kernel throws away what a child's exit
     // has to say.

@@ -13,6 +13,7 @@
 namespace muster::child {
 
 // The first statement of main: no signal is lost, none kills us, while we are not ready for it.
+// But for ABRT, which asks for just that.
 void block_all_signals();
 
 // A closed 0, 1 or 2 becomes /dev/null, so that no file of ours is ever taken for stdout.

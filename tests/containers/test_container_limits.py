@@ -49,6 +49,32 @@ def test_memory_that_one_worker_takes(muster):
     assert instance.one("nap")["pid"] == other
 
 
+def test_I5_memory_that_takes_the_whole_container(muster, redis_server, folder):
+    """The kernel's out-of-memory killer takes the first process, and so all; the next life settles what they held.
+
+    With cgroup v2 and memory.oom.group the kernel would kill each of them itself. Here the killer is led to the first process
+    by its score; for the rest of the container it is the same end: a SIGKILL at once, and no muster that could tell Redis.
+    """
+    wait = f"until [ -e {folder}/go ]; do sleep 0.05; done; exec worker_stub --grow 200"
+    instance = muster(workers(redis_server, 3) + f'[program.fat]\ncommand = ["sh", "-c", "{wait}"]\nready = {{ after = "10ms" }}\n',
+                      options=["--memory", "48m", "--memory-swap", "48m"])
+    instance.running()
+    with open(f"/proc/{instance.pid}/oom_score_adj", "w", encoding="utf-8") as file:
+        file.write("1000")  # its children have theirs from before
+    eventually(5, lambda: len(redis_server.workers()) == 3)
+    old = redis_server.workers()
+    (folder / "go").touch()
+    assert instance.wait(20) == 137
+    assert "shutting-down" not in instance.log() and (instance.podman.scratch / "oom").exists()
+    assert redis_server.workers() <= old
+    instance.write(workers(redis_server, 3))
+    instance.start()
+    instance.running()
+    eventually(5, lambda: len(redis_server.workers()) == 3 and not old & redis_server.workers(), "only the living")
+    for name in old:
+        assert redis_server.traces_of(name) == []
+
+
 def test_I5_all_that_a_killed_container_held_is_settled_by_its_next_life(muster, redis_server, container):
     """The container that restarts: the same file system, host name and pids. No lease is waited for."""
     instance = muster(workers(redis_server, 3), options=["--hostname", "same"])

@@ -62,6 +62,13 @@ def test_a_service_manager_hears_of_start_reload_and_end(muster, folder, ear):
     eventually(5, lambda: "READY=1\n" in listen())
 
     listen().clear()
+    # The watchdog's signal: it may wait for no loop.
+    another = muster(NAP)
+    os.kill(another.pid, signal.SIGSTOP)
+    os.kill(another.pid, signal.SIGABRT)
+    os.kill(another.pid, signal.SIGCONT)
+    assert another.wait() == -signal.SIGABRT
+
     assert instance.terminate() == 0
     assert "STOPPING=1\n" in listen() and "READY=1\n" not in listen()
 
