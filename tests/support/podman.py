@@ -16,13 +16,16 @@ APPLETS = ("sh", "sleep", "true", "false", "ls", "cat", "seq", "env", "echo", "p
            "kill", "readlink", "dd", "setsid", "nslookup", "stty", "cut", "sort", "mkdir", "mkfifo")
 
 # Where a plain podman does not start a container: no systemd, limits that cannot be raised, cgroups
-# that crun refuses.
+# that crun refuses. Its network is netavark's, where that is installed.
 FRUGAL = """[containers]
 default_ulimits = ["nofile={nofile}:{nofile}", "nproc={nproc}:{nproc}"]
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+"""
+NETAVARK = """[network]
+network_backend = "netavark"
 """
 
 
@@ -73,7 +76,8 @@ class Podman:
             return
         settings = self.scratch / "containers.conf"
         settings.write_text(FRUGAL.format(nofile=_limit(resource.RLIMIT_NOFILE, 20000),
-                                          nproc=_limit(resource.RLIMIT_NPROC, 4096)))
+                                          nproc=_limit(resource.RLIMIT_NPROC, 4096))
+                            + (NETAVARK if os.path.exists("/usr/lib/podman/netavark") else ""))
         self.env["CONTAINERS_CONF"] = str(settings)
         if self.run("--rm", "--network=none", self.image, "true").returncode != 0:
             last = (first.stderr.strip().splitlines() or ["for an unknown reason"])[-1]
