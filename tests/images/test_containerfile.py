@@ -18,7 +18,7 @@ ENV PATH=/usr/local/python/bin:/usr/local/bin:/usr/bin:/bin
 
 @pytest.fixture(scope="module")
 def muster_image(build_image, debian):
-    return build_image("muster", ROOT, ROOT / "Containerfile", DEBIAN=debian("trixie"))
+    return build_image("muster", ROOT, ROOT / "Containerfile", DEBIAN=debian("bookworm"))
 
 
 def files_of(podman, image):
