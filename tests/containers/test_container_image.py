@@ -11,7 +11,12 @@ from support import certificates
 from support.name_server import NameServer
 from support.redis_server import RedisServer, free_port
 
-MOST = 8_000_000  # bytes, stripped
+
+
+def most():
+    """Bytes, stripped. OpenSSL 3.5 brings 2.7 MB more than 3.0 does: the algorithms that it has since."""
+    version = subprocess.run(["pkg-config", "--modversion", "openssl"], capture_output=True, text=True, check=True).stdout
+    return 8_000_000 if tuple(map(int, version.split(".")[:2])) < (3, 5) else 11_000_000
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +32,9 @@ def empty_image(podman, stripped):
 
 
 def test_its_size(stripped):
-    assert os.path.getsize(stripped) <= MOST
+    size = os.path.getsize(stripped)
+    print(f"{size} bytes")
+    assert size <= most()
 
 
 def test_it_runs_where_there_is_nothing_else(podman, empty_image):
@@ -124,6 +131,6 @@ def test_the_debian_package(podman, static_binary, tmp_path):
     subprocess.run(["dpkg-deb", "--extract", package, tmp_path / "x"], check=True)
     unit = (tmp_path / "x" / "usr/lib/systemd/system/muster.service").read_text()
     assert "Type=notify" in unit and "ExecStart=/usr/bin/muster run" in unit
-    assert os.path.getsize(tmp_path / "x" / "usr/bin/muster") <= MOST
+    assert os.path.getsize(tmp_path / "x" / "usr/bin/muster") <= most()
     image = podman.make_image("package", {"/muster": tmp_path / "x" / "usr/bin/muster"})
     assert podman.run("--rm", "--network=none", image, "/muster", "version").returncode == 0
