@@ -12,7 +12,6 @@ from support.name_server import NameServer
 from support.redis_server import RedisServer, free_port
 
 
-
 def most():
     """Bytes, stripped. OpenSSL 3.5 brings 2.7 MB more than 3.0 does: the algorithms that it has since."""
     version = subprocess.run(["pkg-config", "--modversion", "openssl"], capture_output=True, text=True, check=True).stdout
