@@ -1,6 +1,8 @@
 """docs/openapi.json against the running server: every method and path of it is asked, and every answer is one that it
 describes."""
 
+import base64
+import http.client
 import json
 import pathlib
 import socket
@@ -225,3 +227,41 @@ def test_without_redis_and_when_all_is_ready(muster, api):
         status, kind, text = ask(instance.control, method, path, None)
         assert status == wanted, (path, text)
         api.hold(method, path, status, kind, text)
+
+
+def ask_tcp(port, method, target, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30 * PATIENCE)
+    try:
+        connection.request(method, target, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_who_is_not_let_in_over_tcp_is_told_as_it_is_described(muster, api, folder):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "token").write_text("t0ken")
+    instance = muster(f'[supervisor]\nhttp = "127.0.0.1:{port}"\nhttp_token_file = "{folder}/token"\n'
+                      f'[program.web]\ncommand = "{rig.STUB}"\nready = {{ after = "10ms" }}\n')
+    web = instance.running("web")
+    named = api.document["components"]["securitySchemes"]
+    assert {name: scheme["scheme"] for name, scheme in named.items()} == {"bearer": "bearer", "basic": "basic"}
+    right = {"bearer": "Bearer t0ken", "basic": "Basic " + base64.b64encode(b"any:t0ken").decode()}
+    for method, path in sorted(api.operations()):
+        target = path.replace("{name}", "web").replace("{", "").replace("}", "")
+        for headers, wanted in (({}, 401), ({"Authorization": "Bearer token"}, 401),
+                                ({"Authorization": right["bearer"], "Origin": "http://evil.example"}, 403)):
+            status, head, text = ask_tcp(port, method, target, **headers)
+            assert status == wanted, (method, target, headers, text)
+            api.hold(method, path, status, head["Content-Type"], text)
+            described = api.resolved(api.document["paths"][path][method.lower()]["responses"][str(status)])
+            for name in described.get("headers", {}):
+                assert head[name], (name, head)
+    for scheme in named:
+        status, head, text = ask_tcp(port, "GET", "/v1/processes/web", Authorization=right[scheme])
+        assert status == 200 and json.loads(text)["pid"] == web["pid"], (scheme, text)
+        api.hold("GET", "/v1/processes/{id}", status, head["Content-Type"], text)
+    assert instance.one("web")["incarnation"] == web["incarnation"]  # nothing was done
