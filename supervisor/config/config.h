@@ -159,6 +159,8 @@ struct Redis {
     Duration sweep = std::chrono::seconds{120};     // by one instance of the fleet
     Duration own_check = std::chrono::seconds{60};  // of the own workers' registrations
     [[nodiscard]] Duration lease_renewal() const { return lease / 3; }
+    // How often the queues' depths are looked at, at most.
+    [[nodiscard]] Duration queue_look() const { return std::chrono::seconds{economy ? 60 : 15}; }
 };
 
 enum class LogFormat : std::uint8_t { text, json };

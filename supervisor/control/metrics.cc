@@ -237,6 +237,22 @@ void write_registry(Writer& writer, const MetricsView& view) {
     writer.sample("", view.supervisor.debts);
 }
 
+void write_queues(Writer& writer, const QueuesView& queues) {
+    writer.series("muster_queue_depth", "gauge",
+                  "Jobs that wait in a queue; nothing where it is not known.");
+    for (const QueueDepth& each : queues.depths) {
+        writer.sample(
+            fmt::format("{{registry=\"{}\",queue=\"{}\"}}", each.registry, escaped(each.queue)),
+            each.jobs);
+    }
+    writer.series(
+        "muster_queue_depth_age_seconds", "gauge",
+        "Time since the queues were looked at; nothing while their depths are not known.");
+    if (queues.age) writer.sample("", seconds(*queues.age));
+    writer.series("muster_queues_left_out", "gauge", "Queues that are too many to be looked at.");
+    writer.sample("", queues.left_out);
+}
+
 void write_own(Writer& writer, const MetricsView& view) {
     writer.series("muster_build_info", "gauge", "1, with the version.");
     writer.sample(fmt::format("{{version=\"{}\"}}", MUSTER_VERSION), 1);
@@ -266,6 +282,7 @@ std::string metrics_text(const MetricsView& view) {
     write_families(writer, processes, view.families);
     write_programs(writer, view.programs);
     write_registry(writer, view);
+    write_queues(writer, view.queues);
     write_own(writer, view);
     return writer.take();
 }

@@ -1,7 +1,7 @@
 #pragma once
 // GET /metrics: Prometheus' text format 0.0.4. docs/metrics.md has each series, its type, labels
-// and meaning; a test holds one against the other. Labels are bounded: programs, processes and
-// words of ours, never the names of workers.
+// and meaning; a test holds one against the other. Labels are bounded: programs, processes, so
+// many queues and words of ours, never the names of workers.
 
 #include <cstdint>
 #include <functional>
@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/histogram.h"
 #include "base/time.h"
@@ -38,6 +39,18 @@ struct OwnUsage {
     Duration cpu{0};
 };
 
+struct QueueDepth {
+    std::string_view registry;  // "rq"
+    std::string queue;
+    std::uint64_t jobs = 0;  // that wait
+};
+
+struct QueuesView {
+    std::vector<QueueDepth> depths;
+    std::optional<Duration> age;  // of the look at them; nothing: they are not known
+    std::size_t left_out = 0;     // queues that are too many
+};
+
 struct MetricsView {
     const SupervisorView& supervisor;
     const std::map<std::string, ProgramCounts, std::less<>>& programs;
@@ -47,6 +60,7 @@ struct MetricsView {
     const Histogram& turn_times;
     std::uint64_t dropped_lines = 0;
     std::uint64_t stale_removed = 0;
+    QueuesView queues = {};
     OwnUsage own;
     std::function<void(const std::function<void(const ProcessView&)>&)> each_process;
 };

@@ -15,16 +15,35 @@ constexpr SignalNumber tstp{SIGTSTP};
 constexpr SignalNumber usr2{SIGUSR2};
 constexpr SignalNumber cont{SIGCONT};
 
+// What waits now: jobs for a later time, dead ones and those in work stand elsewhere.
+constexpr std::string_view rq_queue[] = {"rq:queue:*"};
+constexpr std::string_view sidekiq_queue[] = {"queue:*"};
+constexpr std::string_view resque_queue[] = {"resque:queue:*"};
+constexpr std::string_view dramatiq_queue[] = {"dramatiq:*"};
+constexpr std::string_view celery_queue[] = {"*",
+                                             "*\x06\x16"
+                                             "3",
+                                             "*\x06\x16"
+                                             "6",
+                                             "*\x06\x16"
+                                             "9"};  // by priority
+constexpr std::string_view bullmq_queue[] = {"bull:*:wait", "bull:*:prioritized"};
+
 constexpr Traits of_none{.word = "none", .stop = by_term};
 // It can only suspend all workers of its Redis at once: no quiet.
-constexpr Traits of_rq{.word = "rq", .stop = by_term, .can_be_seen = true, .can_hand_back = true};
+constexpr Traits of_rq{.word = "rq",
+                       .stop = by_term,
+                       .can_be_seen = true,
+                       .can_hand_back = true,
+                       .queue_keys = rq_queue};
 constexpr Traits of_sidekiq{
     .word = "sidekiq",
     .stop = by_term,
     .quiet = tstp,
     .can_be_seen = true,
     .left_alone =
-        "a job in hand: plain Sidekiq has taken it off its queue; super_fetch finds its own"};
+        "a job in hand: plain Sidekiq has taken it off its queue; super_fetch finds its own",
+    .queue_keys = sidekiq_queue};
 constexpr Traits of_resque{
     .word = "resque",
     .stop = by_quit,
@@ -33,21 +52,25 @@ constexpr Traits of_resque{
     .can_be_seen = true,
     .can_hand_back = true,
     .left_alone =
-        "worker:<id>: the next Resque worker to start fails its job by it, and removes it"};
+        "worker:<id>: the next Resque worker to start fails its job by it, and removes it",
+    .queue_keys = resque_queue};
 constexpr Traits of_dramatiq{.word = "dramatiq",
                              .stop = by_term,
                              .left_alone =
                                  "its acks: the next broker command after its heartbeat_timeout "
-                                 "requeues them; ids are anonymous"};
+                                 "requeues them; ids are anonymous",
+                             .queue_keys = dramatiq_queue};
 constexpr Traits of_celery{.word = "celery",
                            .stop = by_term,
                            .left_alone =
                                "unacked messages: they carry no owner; the transport restores them "
-                               "after visibility_timeout"};
+                               "after visibility_timeout",
+                           .queue_keys = celery_queue};
 constexpr Traits of_bullmq{
     .word = "bullmq",
     .stop = by_term,
-    .left_alone = "the job's lock: its token names nobody; the stalled check requeues the job"};
+    .left_alone = "the job's lock: its token names nobody; the stalled check requeues the job",
+    .queue_keys = bullmq_queue};
 constexpr Traits of_custom{.word = "custom",
                            .stop = by_term,
                            .can_be_seen = true,

@@ -36,6 +36,9 @@ struct Traits {
     bool can_be_seen = false;    // Redis holds an entry for a live worker: ready = "registered"
     bool can_hand_back = false;  // a dead worker's job can be given to the system's retry rules
     std::string_view left_alone = {};  // what stays in Redis after a death, and why; "" = nothing
+    // The lists and sorted sets in which a queue's jobs wait, together the queue; * stands for its
+    // name. None: nobody knows them.
+    std::span<const std::string_view> queue_keys = {};
 };
 
 // One for every kind, also for those that this version does not support.

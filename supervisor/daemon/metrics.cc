@@ -96,6 +96,7 @@ control::MetricsView Metrics::view(const control::SupervisorView& supervisor) co
             .turn_times = turn_times_.histogram(),
             .dropped_lines = 0,
             .stale_removed = 0,
+            .queues = {},
             .own = own_usage(),
             .each_process = {}};
 }

@@ -30,6 +30,7 @@
 #include "daemon/metrics.h"
 #include "daemon/process_parts.h"
 #include "daemon/programs.h"
+#include "daemon/queues.h"
 #include "daemon/registrar.h"
 #include "daemon/roll_waits.h"
 #include "daemon/service_manager.h"
@@ -226,6 +227,7 @@ private:
     std::deque<FileDone> readers_;                // the first one's file is being read
     std::unique_ptr<Registrar> registrar_;        // null: no Redis
     std::unique_ptr<Housekeeping> housekeeping_;  // likewise
+    std::unique_ptr<Queues> queues_;              // likewise
     Executor executor_;
     Waits waits_;
     RollWaits roll_waits_;

@@ -316,14 +316,18 @@ std::optional<control::ApiError> Supervisor::signal(const std::string& selector,
 }
 
 void Supervisor::metrics(const std::function<void(const control::MetricsView&)>& tell) {
-    metrics_.sample(parts_, [this, tell] {
+    const auto with_usage = [this, tell] {
         const control::SupervisorView supervisor = view();
         control::MetricsView all = metrics_.view(supervisor);
         all.dropped_lines = log_.dropped_lines();
         if (housekeeping_) all.stale_removed = housekeeping_->stale_removed();
+        if (queues_) all.queues = queues_->view();
         all.each_process = [this](const auto& visit) { each_process(visit); };
         tell(all);
-    });
+    };
+    const auto sample = [this, with_usage] { metrics_.sample(parts_, with_usage); };
+    if (!queues_ || registrar_->is_away()) return sample();
+    queues_->refresh(settings_.config.redis->queue_look(), sample);
 }
 
 std::optional<control::ApiError> Supervisor::why(

@@ -67,6 +67,7 @@ void Supervisor::registered(const registry::Sought& sought,
     parts.registration = std::make_unique<registry::Registration>(registration);
     const config::HealthRegistry& health = settings_of(sought.process).health_registry;
     registrar_->attend(sought, registration, {health.missing_after, health.heartbeat_timeout});
+    queues_->met(fleet_.program_of(sought.process), sought.kind, registration.queues);
     log_.info("registered", {{"program", fleet_.program_name(fleet_.program_of(sought.process))},
                              {"process", parts.id},
                              {"pid", std::to_string(sought.pid.value())},

@@ -46,6 +46,10 @@ Outcome Supervisor::open_registry() {
                             judged(process, who, why);
                         }});
     housekeeping_ = made_housekeeping();
+    queues_ = std::make_unique<Queues>(
+        loop_, [this](const std::vector<registry::Queue>& queues, registry::DepthsRead done) {
+            registry::read_depths(registrar_->client(), queues, std::move(done));
+        });
     return Done{};
 }
 
@@ -79,7 +83,7 @@ LastSteps Supervisor::steps_of(const std::string& name) const {
 }
 
 void Supervisor::redis_changed(bool is_away) {
-    if (is_away) return;
+    if (is_away) return queues_->redis_is_away();
     fleet_.redis_is_back(moment());
     drain();
 }

@@ -267,6 +267,7 @@ void Supervisor::apply(const config::Difference& difference,
         else if (change.processes)
             resize(id, change.processes->second, is_numbered, wait, Gathered::share(all));
         if (change.restart.empty()) continue;
+        if (queues_) queues_->forget(id);  // its new workers tell theirs
         std::vector<ProcessId> processes = fleet_.processes_of(id);
         std::erase_if(processes, [&](ProcessId process) {
             return fleet_.is_leaving(process) || !parts_[process.value()].made_of;
@@ -281,6 +282,9 @@ void Supervisor::apply(const config::Difference& difference,
     if (wait && !leaving.empty())
         waits_.add(control::Verb::stop, leaving, patience_for(leaving), Gathered::share(all));
     fleet_.remove(removed, moment(), actions_);
+    if (queues_) {
+        for (const ProgramId id : removed) queues_->forget(id);
+    }
     drain();
     waits_.recheck();
     if (!wait) Gathered::share(all)(states(leaving));
@@ -361,6 +365,9 @@ std::optional<control::ApiError> Supervisor::remove_group(const std::string& gro
     std::erase_if(settings_.config.groups,
                   [&](const config::Group& each) { return each.name == group; });
     fleet_.remove(ids, moment(), actions_);
+    if (queues_) {
+        for (const ProgramId id : ids) queues_->forget(id);
+    }
     drain();
     note_groups();
     log_.info("group-removed", {{"group", group}});

@@ -40,6 +40,7 @@ constexpr std::array commands{
     NeededCommand{"zrem", "ZREM KEY a"},
     NeededCommand{"zremrangebyscore", "ZREMRANGEBYSCORE KEY 0 0"},
     NeededCommand{"lrem", "LREM KEY 0 a"},
+    NeededCommand{"llen", "LLEN KEY", "nobody knows how many jobs wait: no depths, no autoscale"},
     NeededCommand{"info", "INFO server", "a restarted server is not known as another one"},
     NeededCommand{"role", "ROLE", "on Redis 5 a replica is known only by its refusals"},
     NeededCommand{"pubsub|numsub", "PUBSUB NUMSUB muster-check",

@@ -76,8 +76,42 @@ def test_metrics_tell_what_happened(redis_server, muster):
     eventually(10, lambda: samples(scrape(instance))["muster_redis_up", ""] == 0)
 
 
+def test_queues_have_their_depth_as_real_rq_keeps_them(redis_server, muster, real_rq):
+    instance = muster(real_rq.program("processes = 1", queue="shap-jobs,mail"))
+    instance.running("shap_00")
+    job = real_rq.enqueue(queue="shap-jobs")  # the one worker has it
+    eventually(10, lambda: job.starts == 1)
+    for _ in range(3):
+        real_rq.enqueue("note", queue="shap-jobs")
+    seen = eventually(10, lambda: with_depths(instance))
+    assert seen["muster_queue_depth", '{registry="rq",queue="shap-jobs"}'] == 3
+    assert seen["muster_queue_depth", '{registry="rq",queue="mail"}'] == 0
+    assert seen["muster_queues_left_out", ""] == 0
+    calls = looks(redis_server)
+    later = samples(scrape(instance))  # served from the same look
+    assert looks(redis_server) == calls
+    assert later["muster_queue_depth_age_seconds", ""] > seen["muster_queue_depth_age_seconds", ""]
+    job.let_finish()
+    redis_server.stop()
+    eventually(10, lambda: not [key for key in samples(scrape(instance)) if key[0] == "muster_queue_depth"])
+
+
+def with_depths(instance):
+    """A scrape after a look at the queues."""
+    seen = samples(scrape(instance))
+    assert ("muster_queue_depth_age_seconds", "") in seen
+    return seen
+
+
+def looks(redis_server):
+    """Calls of LLEN, all of them by our script."""
+    return redis_server.client.info("commandstats").get("cmdstat_llen", {"calls": 0})["calls"]
+
+
 def test_the_document_lists_exactly_what_there_is(redis_server, muster):
-    text = scrape(settled(muster, redis_server))
+    instance = settled(muster, redis_server)
+    eventually(10, lambda: with_depths(instance))
+    text = scrape(instance)
     real = {}
     for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE):
         labels = set()

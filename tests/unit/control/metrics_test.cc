@@ -17,6 +17,7 @@ struct Scene {
     std::map<std::string_view, std::uint64_t> releases;
     Histogram clean_times;
     Histogram turn_times;
+    QueuesView queues;
 
     [[nodiscard]] std::string text() const {
         return metrics_text({.supervisor = supervisor,
@@ -27,6 +28,7 @@ struct Scene {
                              .turn_times = turn_times,
                              .dropped_lines = 7,
                              .stale_removed = 9,
+                             .queues = queues,
                              .own = {4096, 1500ms},
                              .each_process = [](const auto& visit) {
                                  ProcessView process;
@@ -106,6 +108,20 @@ TEST_CASE("programs, the registry and the supervisor have theirs") {
     CHECK(has_line(scene.text(), "muster_redis_up 1"));
     scene.supervisor.redis_state = "away";
     CHECK(has_line(scene.text(), "muster_redis_up 0"));
+}
+
+TEST_CASE("a queue has its depth, as long as it is known") {
+    Scene scene;
+    const std::string unknown = scene.text();
+    CHECK(unknown.find("\nmuster_queue_depth{") == std::string::npos);
+    CHECK(unknown.find("\nmuster_queue_depth_age_seconds ") == std::string::npos);
+    CHECK(has_line(unknown, "muster_queues_left_out 0"));
+    scene.queues = {{{"rq", "a\"b", 3}, {"sidekiq", "default", 0}}, 1500ms, 2};
+    const std::string text = scene.text();
+    CHECK(has_line(text, R"(muster_queue_depth{registry="rq",queue="a\"b"} 3)"));
+    CHECK(has_line(text, R"(muster_queue_depth{registry="sidekiq",queue="default"} 0)"));
+    CHECK(has_line(text, "muster_queue_depth_age_seconds 1.5"));
+    CHECK(has_line(text, "muster_queues_left_out 2"));
 }
 
 TEST_CASE("a histogram's buckets count all that is below them") {
