@@ -12,6 +12,7 @@
 #include "loop/timer.h"
 #include "redis/client.h"
 #include "redis/fault.h"
+#include "registry/depths.h"
 #include "registry/permissions.h"
 
 namespace muster::client {
@@ -47,7 +48,8 @@ private:
     void connected();
     void try_commands();
     void try_keys();
-    void try_one(const std::string& probe, std::function<void(const redis::Reply&)> answer);
+    void try_queues();
+    void try_one(std::vector<std::string> words, std::function<void(const redis::Reply&)> answer);
     void judge(const registry::NeededCommand& needed, const redis::Reply& reply);
     void finish();
 
@@ -115,9 +117,8 @@ void ConnectCheck::connected() {
     try_commands();
 }
 
-void ConnectCheck::try_one(const std::string& probe,
+void ConnectCheck::try_one(std::vector<std::string> words,
                            std::function<void(const redis::Reply&)> answer) {
-    std::vector<std::string> words = split(probe, ' ');
     for (std::string& word : words) {
         if (word == "KEY") word = key_;
     }
@@ -134,7 +135,7 @@ void ConnectCheck::try_one(const std::string& probe,
 // Where SET is refused, what would make a key that stays is not tried.
 void ConnectCheck::try_commands() {
     const auto commands = registry::needed_commands();
-    try_one(std::string(commands.front().probe), [this, commands](const redis::Reply& set) {
+    try_one(split(commands.front().probe, ' '), [this, commands](const redis::Reply& set) {
         judge(commands.front(), set);
         const bool has_key = !set.is_error() || is_about_keys(set.text);
         for (const registry::NeededCommand& needed : commands.subspan(1)) {
@@ -144,7 +145,7 @@ void ConnectCheck::try_commands() {
                 say(Mark::note, fmt::format("{} is not tried while SET is refused", needed.rule));
                 continue;
             }
-            try_one(std::string(needed.probe), [this, &needed](const redis::Reply& reply) {
+            try_one(split(needed.probe, ' '), [this, &needed](const redis::Reply& reply) {
                 judge(needed, reply);
                 if (open_ == 0) try_keys();
             });
@@ -169,15 +170,32 @@ void ConnectCheck::judge(const registry::NeededCommand& needed, const redis::Rep
 
 // Taking a member that nobody has out of a key that nobody has: a write that changes nothing.
 void ConnectCheck::try_keys() {
+    try_queues();
     const auto patterns = patterns_of(config_);
-    if (patterns.empty()) return finish();
+    if (patterns.empty() && open_ == 0) return finish();
     for (const std::string& pattern : patterns) {
         const std::string key =
             pattern.substr(0, pattern.size() - 1) + "muster-check-" + random_text(10);
-        try_one("SREM " + key + " muster-check", [this, pattern](const redis::Reply& reply) {
+        try_one({"SREM", key, "muster-check"}, [this, pattern](const redis::Reply& reply) {
             if (reply.is_error() && is_about_keys(reply.text)) refused_keys_.insert(pattern);
             if (open_ == 0) finish();
         });
+    }
+}
+
+// Only those that a program is scaled by are read whatever its job system.
+void ConnectCheck::try_queues() {
+    for (const config::Program& program : config_.programs) {
+        if (!program.autoscale || !registry::key_patterns(program.registry).empty()) continue;
+        for (const std::string& queue : program.autoscale->queues) {
+            const std::string key = registry::queue_keys({program.registry, queue}).front();
+            // Celery's queues for other priorities begin alike.
+            const std::string pattern = key == queue ? key + "*" : key;
+            try_one({"LLEN", key}, [this, pattern](const redis::Reply& reply) {
+                if (reply.is_error() && is_about_keys(reply.text)) refused_keys_.insert(pattern);
+                if (open_ == 0) finish();
+            });
+        }
     }
 }
 
@@ -197,14 +215,15 @@ void ConnectCheck::finish() {
             say(Mark::fail, fmt::format("keys closed to {}: {}", user, joined(keys, ", ")));
         if (!mending_.empty())
             printed_.out += fmt::format("  mend  ACL SETUSER {} {}\n", user, joined(mending_, " "));
-        printed_.out += command_sum(*config_.redis);
+        printed_.out += command_sum(config_);
     }
     loop_.stop();
 }
 
 }  // namespace
 
-std::string command_sum(const config::Redis& redis) {
+std::string command_sum(const config::Config& config) {
+    const config::Redis& redis = *config.redis;
     const auto an_hour = [](Duration interval) {
         return static_cast<std::int64_t>(1h / std::max<Duration>(interval, 1ms));
     };
@@ -213,13 +232,25 @@ std::string command_sum(const config::Redis& redis) {
     const auto lease = an_hour(redis.lease_renewal());
     const auto look = an_hour(redis.own_check);
     const auto sweep = an_hour(redis.sweep) * commands_a_sweep;
+    Duration queue_look{};  // none
+    for (const config::Program& program : config.programs) {
+        if (!program.autoscale) continue;
+        const Duration each = core::looked_at_each(redis.queue_look(), *program.autoscale);
+        queue_look = queue_look > Duration{} ? std::min(queue_look, each) : each;
+    }
+    const auto queues = queue_look > Duration{} ? an_hour(queue_look) : 0;
+    const std::string for_queues = queues > 0
+                                       ? fmt::format(", {} for the depth of\nqueues (each {})",
+                                                     queues, format_duration(queue_look))
+                                       : "";
     return fmt::format(
         "Quiet, this instance sends about {} commands an hour: {} for its lease (each {}), {} to "
-        "look at its\nworkers (each {}). The fleet together sends {} more for the sweep (each {}, "
+        "look at its\nworkers (each {}){}. The fleet together sends {} more for the sweep (each "
+        "{}, "
         "about {} commands).\nIn 30 days: {} for each instance, {} once.{}\n",
-        lease + look, lease, format_duration(redis.lease_renewal()), look,
-        format_duration(redis.own_check), sweep, format_duration(redis.sweep), commands_a_sweep,
-        (lease + look) * hours_a_month, sweep * hours_a_month,
+        lease + look + queues, lease, format_duration(redis.lease_renewal()), look,
+        format_duration(redis.own_check), for_queues, sweep, format_duration(redis.sweep),
+        commands_a_sweep, (lease + look + queues) * hours_a_month, sweep * hours_a_month,
         redis.economy ? "" : " Where commands are paid for: redis.economy = true.");
 }
 

@@ -10,6 +10,6 @@ namespace muster::client {
 Printed connect_check(const config::Config& config);
 
 // What a quiet muster sends, for those who pay by the command.
-std::string command_sum(const config::Redis& redis);
+std::string command_sum(const config::Config& config);  // with a Redis
 
 }  // namespace muster::client

@@ -70,6 +70,13 @@ void drop_quiet(std::vector<std::vector<Cell>>& rows) {
 std::string remarks(const Json& json) {
     std::string text;
     if (text_of(member(json, "supervisor"), "state") == "shutting_down") text += "shutting down\n";
+    for (const Json& each : member(json, "autoscale")) {
+        text += printable(fmt::format("{}: {:.0f} {}, {}", text_of(each, "program"),
+                                      number_of(each, "processes").value_or(0),
+                                      number_of(each, "processes") == 1 ? "process" : "processes",
+                                      text_of(each, "why"))) +
+                "\n";
+    }
     const Json& redis = member(json, "redis");
     if (text_of(redis, "state") != "away") return text;
     const std::string why = text_of(redis, "error");

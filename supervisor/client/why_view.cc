@@ -106,6 +106,8 @@ std::string now_text(const Json& json) {
     const std::string trouble = text_of(json, "trouble");
     if (!trouble.empty() && !number_of(process, "pid"))
         out += printable("  because: " + trouble) + "\n";
+    const std::string size = text_of(json, "size");
+    if (!size.empty()) out += printable("  autoscale: " + size) + "\n";
     return out;
 }
 

@@ -119,7 +119,7 @@ private:
         const auto found = index_.find(std::string_view(name).substr(0, bar));
         if (found == index_.end()) return;
         const Program& other = programs_[found->second].program;
-        if (number >= other.processes.value_or(0) ||
+        if (!other.processes || number >= other.most_processes() ||
             name != fmt::format("{}_{:02}", other.name, number))
             return;
         reading_.complain(where, fmt::format("{}.{}: program {} has a process of this name", what,

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "core/autoscale.h"
 #include "core/job_system.h"
 #include "core/notices.h"
 #include "core/policy.h"
@@ -89,6 +90,12 @@ struct Listener {
     friend bool operator==(const Listener&, const Listener&) = default;
 };
 
+// Instead of a number of processes: as many as these queues' jobs need.
+struct Autoscale : core::AutoscaleRule {
+    std::vector<std::string> queues;
+    friend bool operator==(const Autoscale&, const Autoscale&) = default;
+};
+
 // What programs have in common more often than not.
 struct ProgramSettings {
     RegistryKind registry = RegistryKind::none;
@@ -97,6 +104,7 @@ struct ProgramSettings {
     Poison poison;
     HealthRegistry health_registry;
     std::optional<std::uint32_t> processes;  // absent: one, whose id is the program's name
+    std::optional<Autoscale> autoscale;      // then `processes` is its min, to begin with
     std::string name_template = "{program}-{host}-{pid}-{time}-{rand}";
     std::string directory;  // "" = muster's own
     std::string user;       // "" = as muster
@@ -118,6 +126,9 @@ struct ProgramSettings {
     LogRotate log_rotate;
     Overflow overflow = Overflow::wait;
     std::optional<Listener> listener;
+    [[nodiscard]] std::uint32_t most_processes() const {
+        return autoscale ? autoscale->max : processes.value_or(1);
+    }
     friend bool operator==(const ProgramSettings&, const ProgramSettings&) = default;
 };
 

@@ -15,9 +15,9 @@ namespace muster::config {
 namespace {
 
 constexpr std::string_view live_keys[] = {
-    "after",    "autostart", "backoff",     "drain",         "essential", "exit_codes",
-    "jobs",     "max_age",   "memory",      "on_fatal",      "orphans",   "poison",
-    "priority", "restart",   "start_limit", "start_timeout", "stop"};
+    "after",      "autoscale", "autostart", "backoff",     "drain",         "essential",
+    "exit_codes", "jobs",      "max_age",   "memory",      "on_fatal",      "orphans",
+    "poison",     "priority",  "restart",   "start_limit", "start_timeout", "stop"};
 constexpr std::string_view next_start_keys[] = {"health.registry", "log_rotate", "overflow",
                                                 "ready",           "stderr",     "stdout"};
 
@@ -72,7 +72,10 @@ ProgramChange change_of(const Program& running, const Program& wanted) {
         list.push_back(std::move(key));
     }
     change.is_renamed = running.processes.has_value() != wanted.processes.has_value();
-    if (running.processes != wanted.processes)
+    // With autoscale the size at present stays; its next look brings it where it should be.
+    const bool keeps_size = wanted.autoscale && !change.is_renamed;
+    const bool is_let_go = running.autoscale && !wanted.autoscale;
+    if (!keeps_size && (is_let_go || running.processes != wanted.processes))
         change.processes = {running.processes.value_or(1), wanted.processes.value_or(1)};
     // Equal in all that is shown, and yet not equal: never taken for nothing.
     const bool says_nothing = keys.empty() && !change.processes;

@@ -292,7 +292,17 @@ void Printer::print_what(const Program& program) {
     for (const std::string& argument : program.command) parts.push_back(in_template(argument));
     line("command", list(parts));
     line("registry", in_quotes(core::traits(program.registry).word));
-    if (program.processes) line("processes", std::to_string(*program.processes));
+    if (const auto& scale = program.autoscale) {
+        std::vector<std::string> queues;
+        for (const std::string& queue : scale->queues) queues.push_back(in_quotes(queue));
+        line("autoscale",
+             fmt::format("{{ min = {}, max = {}, queues = {}, jobs_per_process = {}, down_after = "
+                         "{} }}",
+                         scale->min, scale->max, list(queues), scale->jobs_per_process,
+                         time(scale->down_after)));
+    } else if (program.processes) {
+        line("processes", std::to_string(*program.processes));
+    }
     line("name", in_quotes(program.name_template, Braces::in_template));
     if (!program.directory.empty()) line("directory", in_template(program.directory));
     if (!program.user.empty()) line("user", in_quotes(program.user));

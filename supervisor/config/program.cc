@@ -50,6 +50,7 @@ void read_jobs(const Value& value, ProgramDraft& draft) {
 constexpr Choice<Overflow> overflows[] = {{"wait", Overflow::wait}, {"drop", Overflow::drop}};
 
 void read_processes(const Value& value, ProgramDraft& draft) {
+    draft.processes_at = value.position();
     if (value.kind() == Value::Kind::text) {
         const auto word = value.text();
         if (!word) return;
@@ -301,7 +302,7 @@ constexpr Key<ProgramDraft> keys[] = {
     {"memory", read_memory},
     {"max_age", read_max_age},
     {"health", read_health},
-    {"autoscale", nullptr},
+    {"autoscale", read_autoscale},
 };
 
 constexpr OtherName others[] = {
@@ -415,6 +416,22 @@ void complete_listener(ProgramDraft& draft, Reading& reading) {
               "stderr: a listener's stdout is where it answers, its stderr must go elsewhere");
 }
 
+// Its first size is the least one.
+void complete_autoscale(ProgramDraft& draft, Reading& reading) {
+    Program& program = draft.program;
+    const auto wrong = [&](Position at, std::string_view what) {
+        reading.complain(at, fmt::format("program.{}.{}", program.name, what));
+    };
+    if (draft.processes_at)
+        wrong(*draft.processes_at,
+              "processes: the program has autoscale, which says how many; leave one of them out");
+    if (core::traits(program.registry).queue_keys.empty())
+        wrong(draft.autoscale_at,
+              "autoscale: needs a registry whose queues are known: rq, sidekiq, resque, dramatiq, "
+              "celery or bullmq");
+    program.processes = program.autoscale->min;
+}
+
 }  // namespace
 
 void read_program(const Value& value, ProgramDraft& draft) {
@@ -431,13 +448,14 @@ void complete_program(ProgramDraft& draft, Reading& reading) {
     if (policy.has_registry && !draft.has_drain) policy.drain = default_drain;
     complete_job_system(draft, reading);
     if (program.listener) complete_listener(draft, reading);
-    if (policy.has_registry && program.processes.value_or(1) > 1 &&
+    if (program.autoscale) complete_autoscale(draft, reading);
+    if (policy.has_registry && program.most_processes() > 1 &&
         !differs_by_process(program.name_template))
         reading.complain(
             draft.name_at,
             fmt::format("program.{}.name: is the same for all {} processes; add {{rand}} "
                         "or {{process}}",
-                        program.name, *program.processes));
+                        program.name, program.most_processes()));
     if (policy.has_registry && has_placeholder(program.name_template, "pid") &&
         !is_unique_by_itself(program.name_template))
         reading.complain(

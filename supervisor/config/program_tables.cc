@@ -308,6 +308,67 @@ void read_listener(const Value& value, ProgramDraft& draft) {
     draft.program.listener = listener;
 }
 
+namespace {
+
+template <std::uint32_t core::AutoscaleRule::*member, std::uint32_t most>
+void read_count(const Value& value, Autoscale& autoscale) {
+    if (const auto count = value.whole<std::uint32_t>(1, most)) autoscale.*member = *count;
+}
+
+void read_queue(const Value& item, Autoscale& autoscale) {
+    auto name = item.text();
+    if (!name) return;
+    if (name->empty() || name->size() > 200 || !is_utf8(*name))
+        return item.complain("is no queue: a name has 1 to 200 bytes of UTF-8");
+    if (autoscale.queues.size() >= 16) return item.complain("is one too many: 16 are possible");
+    if (std::find(autoscale.queues.begin(), autoscale.queues.end(), *name) !=
+        autoscale.queues.end())
+        return item.complain(fmt::format("{} is there twice", item.in_quotes()));
+    autoscale.queues.push_back(std::move(*name));
+}
+
+constexpr Key<Autoscale> autoscale_keys[] = {
+    {"min", read_count<&core::AutoscaleRule::min, 10'000>},
+    {"max", read_count<&core::AutoscaleRule::max, 10'000>},
+    {"queues",
+     [](const Value& v, Autoscale& a) {
+         if (v.kind() == Value::Kind::text) return read_queue(v, a);
+         bool is_empty = true;
+         const bool is_array = v.each_item([&](const Value& item) {
+             is_empty = false;
+             read_queue(item, a);
+         });
+         if (is_array && is_empty) v.complain("names no queue");
+     }},
+    {"jobs_per_process", read_count<&core::AutoscaleRule::jobs_per_process, 1'000'000>},
+    {"down_after",
+     [](const Value& v, Autoscale& a) {
+         const auto length = v.duration();
+         if (length && *length < 1s) return v.complain("must be at least 1s");
+         if (length) a.down_after = *length;
+     }},
+};
+constexpr OtherName autoscale_names[] = {
+    {"minimum", "min"},           {"maximum", "max"},        {"min_processes", "min"},
+    {"max_processes", "max"},     {"queue", "queues"},       {"target", "jobs_per_process"},
+    {"jobs", "jobs_per_process"}, {"cooldown", "down_after"}};
+
+}  // namespace
+
+void read_autoscale(const Value& value, ProgramDraft& draft) {
+    Autoscale autoscale;
+    draft.autoscale_at = value.position();
+    read_table<Autoscale>(value, autoscale, autoscale_keys, autoscale_names);
+    if (value.kind() != Value::Kind::table) return;
+    if (!value.has("queues"))
+        value.complain("has no queues, as in { max = 8, queues = [\"jobs\"] }");
+    else if (!value.has("max"))
+        value.complain("has no max: how many processes there may be");
+    else if (autoscale.min > autoscale.max)
+        value.complain(fmt::format("min ({}) is more than max ({})", autoscale.min, autoscale.max));
+    draft.program.autoscale = std::move(autoscale);
+}
+
 void read_stop(const Value& value, ProgramDraft& draft) {
     std::vector<core::StopStep> steps;
     bool is_good = true;

@@ -11,6 +11,7 @@ void read_backoff(const Value& value, ProgramDraft& draft);
 void read_health(const Value& value, ProgramDraft& draft);
 void read_poison(const Value& value, ProgramDraft& draft);
 void read_listener(const Value& value, ProgramDraft& draft);
+void read_autoscale(const Value& value, ProgramDraft& draft);
 void read_stop(const Value& value, ProgramDraft& draft);
 void read_log_rotate(const Value& value, ProgramDraft& draft);
 

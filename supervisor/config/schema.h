@@ -41,6 +41,8 @@ struct ProgramDraft {
     bool has_priority = false;
     bool has_essential = false;
     Position listener_at;
+    Position autoscale_at;
+    std::optional<Position> processes_at;
     std::optional<Position> given_stdout_at;
     Position stdout_at;
     Position stderr_at;

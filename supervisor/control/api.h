@@ -87,6 +87,16 @@ struct WhyView {
     const ProcessView& process;
     std::string_view trouble;          // why the last attempt failed; "" = it did not
     std::vector<const Death*> deaths;  // the last one first
+    std::string size = {};             // why there are so many of its program; "" = as configured
+};
+
+// A program that scales itself.
+struct ScaledView {
+    std::string program;
+    std::uint32_t processes = 0;  // that are to stay
+    std::uint32_t min = 0;
+    std::uint32_t max = 0;
+    std::string why;  // a sentence
 };
 
 struct SupervisorView {
@@ -101,6 +111,7 @@ struct SupervisorView {
     std::string redis_url;    // redacted
     std::string redis_error;  // why it is away
     std::uint64_t debts = 0;  // deaths still to be told
+    std::vector<ScaledView> scaled = {};
 };
 
 struct VerbOutcome {

@@ -203,6 +203,27 @@ void write_change(JsonWriter& json, const ProgramChange& change) {
     json.end_object();
 }
 
+void write_scaled(JsonWriter& json, const std::vector<ScaledView>& scaled) {
+    if (scaled.empty()) return;
+    json.key("autoscale");
+    json.begin_array();
+    for (const ScaledView& each : scaled) {
+        json.begin_object();
+        json.key("program");
+        json.string(each.program);
+        json.key("processes");
+        json.number(each.processes);
+        json.key("min");
+        json.number(each.min);
+        json.key("max");
+        json.number(each.max);
+        json.key("why");
+        json.string(each.why);
+        json.end_object();
+    }
+    json.end_array();
+}
+
 }  // namespace
 
 Response processes_answer(const Backend& backend) {
@@ -233,6 +254,7 @@ Response why_answer(const WhyView& view) {
     json.key("process");
     write_process(json, view.process);
     write_optional(json, "trouble", view.trouble);
+    if (!view.size.empty()) write_optional(json, "size", std::string_view(view.size));
     json.key("deaths");
     json.begin_array();
     for (const Death* death : view.deaths) write_death(json, *death);
@@ -272,6 +294,7 @@ Response status_answer(const Backend& backend) {
     json.key("debts");
     json.number(view.debts);
     json.end_object();
+    write_scaled(json, view.scaled);
     write_processes(json, backend);
     json.end_object();
     return {.body = json.take()};

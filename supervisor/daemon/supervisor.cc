@@ -141,6 +141,7 @@ void Supervisor::note_groups() {
         }
     }
     note_listeners();
+    note_autoscale();
     memory_.want(std::any_of(order_.begin(), order_.end(), [this](ProgramId id) {
         return programs_.settings(id).memory.is_limited();
     }));

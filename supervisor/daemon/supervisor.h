@@ -23,6 +23,7 @@
 #include "control/http_server.h"
 #include "control/supervisord_api.h"
 #include "core/fleet.h"
+#include "daemon/autoscaler.h"
 #include "daemon/executor.h"
 #include "daemon/housekeeping.h"
 #include "daemon/listeners.h"
@@ -196,6 +197,15 @@ private:
                     const std::vector<ProcessId>& leave_first,
                     bool wait,
                     const control::VerbDone& done);
+    void ask_work(ProgramId program,
+                  const std::vector<ProcessId>& processes,
+                  std::function<void(const std::vector<ProcessId>& asked,
+                                     const Result<std::vector<registry::System::Work>>&)> done);
+    [[nodiscard]] std::unique_ptr<Autoscaler> made_autoscaler();
+    void note_autoscale();
+    [[nodiscard]] std::optional<std::uint32_t> wanted_size(ProgramId program) const;
+    void count_busy(ProgramId program, std::function<void(Result<std::uint32_t>)> done);
+    [[nodiscard]] std::vector<control::ScaledView> scaled() const;
     void choose_leavers(ProgramId program, std::function<void(std::vector<ProcessId>)> chosen);
 
     std::optional<control::ApiError> why(const std::string& id,
@@ -228,6 +238,7 @@ private:
     std::unique_ptr<Registrar> registrar_;        // null: no Redis
     std::unique_ptr<Housekeeping> housekeeping_;  // likewise
     std::unique_ptr<Queues> queues_;              // likewise
+    std::unique_ptr<Autoscaler> autoscaler_;      // likewise
     Executor executor_;
     Waits waits_;
     RollWaits roll_waits_;

@@ -182,6 +182,7 @@ control::SupervisorView Supervisor::view() const {
         view.redis_url = registrar_->shown_url();
         view.redis_error = registrar_->trouble();
         view.debts = registrar_->debts();
+        view.scaled = scaled();
     }
     return view;
 }
@@ -338,6 +339,9 @@ std::optional<control::ApiError> Supervisor::why(
     each_process([&](const control::ProcessView& process) {
         if (process.id != id) return;
         control::WhyView view{process, found->trouble, {}};
+        if (autoscaler_)
+            if (const auto program = fleet_.program_called(std::string(process.program)))
+                view.size = autoscaler_->why(*program);
         if (found->deaths) {
             const auto& all = found->deaths->all();
             for (auto death = all.rbegin(); death != all.rend(); ++death)

@@ -50,6 +50,8 @@ Outcome Supervisor::open_registry() {
         loop_, [this](const std::vector<registry::Queue>& queues, registry::DepthsRead done) {
             registry::read_depths(registrar_->client(), queues, std::move(done));
         });
+    autoscaler_ = made_autoscaler();
+    note_autoscale();
     return Done{};
 }
 
@@ -84,6 +86,7 @@ LastSteps Supervisor::steps_of(const std::string& name) const {
 
 void Supervisor::redis_changed(bool is_away) {
     if (is_away) return queues_->redis_is_away();
+    autoscaler_->look_now();
     fleet_.redis_is_back(moment());
     drain();
 }

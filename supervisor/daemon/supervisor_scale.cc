@@ -37,6 +37,12 @@ std::optional<control::ApiError> Supervisor::scale(const std::string& program,
             400, "bad_parameter",
             fmt::format("{} is not a number of processes from 1 to {}", processes, most_processes),
             "to have none running: stop it"};
+    if (const auto& rule = programs_.settings(*id).autoscale)
+        return control::ApiError{
+            409, "autoscaled",
+            fmt::format("{} scales itself, between {} and {}: its next look would undo it", program,
+                        rule->min, rule->max),
+            "change min or max of its autoscale in the file, and reload"};
     if (stage_ != Stage::running) return shutting_down();
     resize(*id, processes, fleet_.plan(*id).is_numbered, wait, done);
     return std::nullopt;
@@ -65,6 +71,37 @@ void Supervisor::choose_leavers(ProgramId id, std::function<void(std::vector<Pro
     std::vector<ProcessId> processes = fleet_.processes_of(id);
     std::erase_if(processes, [&](ProcessId process) { return fleet_.is_leaving(process); });
     std::reverse(processes.begin(), processes.end());
+    ask_work(id, processes,
+             [this, processes, chosen](const std::vector<ProcessId>& asked,
+                                       const Result<std::vector<Work>>& answer) {
+                 std::vector<ProcessId> ranked = processes;
+                 const auto rank = [&](ProcessId process) {
+                     if (fleet_.machine(process).state() != core::State::running) return 0;
+                     const auto place =
+                         std::find(asked.begin(), asked.end(), process) - asked.begin();
+                     if (!answer || static_cast<std::size_t>(place) >= answer->size()) return 2;
+                     switch ((*answer)[static_cast<std::size_t>(place)]) {
+                         case Work::idle:
+                             return 1;
+                         case Work::unknown:
+                             return 2;
+                         case Work::busy:
+                             return 3;
+                     }
+                     return 2;
+                 };
+                 std::stable_sort(ranked.begin(), ranked.end(),
+                                  [&](ProcessId a, ProcessId b) { return rank(a) < rank(b); });
+                 chosen(std::move(ranked));
+             });
+}
+
+// Those of them that can be asked, and what each of these is doing.
+void Supervisor::ask_work(
+    ProgramId id,
+    const std::vector<ProcessId>& processes,
+    std::function<void(const std::vector<ProcessId>& asked,
+                       const Result<std::vector<registry::System::Work>>&)> done) {
     std::vector<ProcessId> asked;
     std::vector<std::string> names;
     const config::RegistryKind kind = programs_.settings(id).registry;
@@ -74,28 +111,11 @@ void Supervisor::choose_leavers(ProgramId id, std::function<void(std::vector<Pro
         asked.push_back(process);
         names.push_back(parts.registration->name);
     }
-    const auto choose = [this, processes, asked,
-                         chosen](const Result<std::vector<Work>>& answer) mutable {
-        const auto rank = [&](ProcessId process) {
-            if (fleet_.machine(process).state() != core::State::running) return 0;
-            const auto place = std::find(asked.begin(), asked.end(), process) - asked.begin();
-            if (!answer || static_cast<std::size_t>(place) >= answer->size()) return 2;
-            switch ((*answer)[static_cast<std::size_t>(place)]) {
-                case Work::idle:
-                    return 1;
-                case Work::unknown:
-                    return 2;
-                case Work::busy:
-                    return 3;
-            }
-            return 2;
-        };
-        std::stable_sort(processes.begin(), processes.end(),
-                         [&](ProcessId a, ProcessId b) { return rank(a) < rank(b); });
-        chosen(std::move(processes));
-    };
-    if (!registrar_ || names.empty()) return std::function(choose)(std::vector<Work>{});
-    registrar_->work(kind, std::move(names), choose);
+    if (!registrar_ || names.empty()) return done({}, std::vector<registry::System::Work>{});
+    registrar_->work(
+        kind, std::move(names),
+        [asked = std::move(asked), done = std::move(done)](
+            const Result<std::vector<registry::System::Work>>& work) { done(asked, work); });
 }
 
 void Supervisor::resize_now(ProgramId id,

@@ -103,5 +103,24 @@ TEST_CASE("of the general tables, few keys act at once; the others name what the
     CHECK(difference.changed.empty());
 }
 
+TEST_CASE("with autoscale the size at present stays; without it the file says it again") {
+    const std::string worker =
+        "redis.url = 'redis://h'\n[program.a]\ncommand = 'run'\nregistry = 'rq'\n";
+    const std::string scaled = worker + "autoscale = { max = 8, queues = ['q'] }\n";
+    auto changed = change(scaled, replaced(scaled, "max = 8", "min = 2, max = 4"));
+    CHECK(changed.live == Words{"autoscale"});
+    CHECK(changed.restart.empty());
+    CHECK_FALSE(changed.processes);
+    changed = change(worker + "processes = 6\n", scaled);
+    CHECK(changed.live == Words{"autoscale"});
+    CHECK_FALSE(changed.processes);
+    changed = change(scaled, worker + "processes = 1\n");
+    CHECK(changed.live == Words{"autoscale"});
+    CHECK(changed.processes == std::pair{1U, 1U});
+    changed = change(worker, scaled);
+    CHECK(changed.is_renamed);
+    CHECK(changed.processes == std::pair{1U, 1U});
+}
+
 }  // namespace
 }  // namespace muster::config

@@ -353,8 +353,8 @@ TEST_CASE("a value that is none is refused at its place") {
 
 TEST_CASE("what does not act in this version is refused, never ignored") {
     for (const char* line :
-         {"singleton = false", "health = { tcp = \"x:1\" }", "autoscale = { min = 1 }",
-          "registry = \"arq\"", "registry = \"huey\"", "registry = \"bee-queue\""}) {
+         {"singleton = false", "health = { tcp = \"x:1\" }", "registry = \"arq\"",
+          "registry = \"huey\"", "registry = \"bee-queue\""}) {
         const auto text = complaint_of(line);
         CHECK_MESSAGE(has(text, "not supported in this version"), line << " gave " << text);
     }
@@ -456,6 +456,52 @@ TEST_CASE("a listener hears events by their names, and starts first") {
     CHECK(has(of("{ events = 'TICK' }", "stdout = 'forward'"), "where it answers"));
     CHECK(has(of("{ events = 'TICK' }", "stderr = 'stdout'"), "must go elsewhere"));
     CHECK(has(of("{ events = 'TICK', buffer_size = 1 }"), "buffer"));
+}
+
+TEST_CASE("autoscale says between which sizes, and by which queues") {
+    const Program p = program(
+        "registry = 'rq'\nautoscale = { max = 8, queues = ['shap-jobs', 'mail'] }", with_redis);
+    REQUIRE(p.autoscale);
+    CHECK(p.autoscale->min == 1);
+    CHECK(p.autoscale->max == 8);
+    CHECK(p.autoscale->queues == std::vector<std::string>{"shap-jobs", "mail"});
+    CHECK(p.autoscale->jobs_per_process == 20);
+    CHECK(p.autoscale->down_after == 5min);
+    CHECK(p.processes == 1);
+    CHECK(p.most_processes() == 8);
+    const Config config =
+        loaded(with("registry = 'celery'\n[program.a.autoscale]\nmin = 2\nmax = 3\nqueues = "
+                    "'a\"b'\njobs_per_process = 1\ndown_after = '90s'"),
+               with_redis);
+    CHECK(config.programs.front().processes == 2);
+    CHECK(loaded(printed(config)).programs.front() == config.programs.front());
+    const auto of = [](const std::string& table, const std::string& more = "registry = 'rq'") {
+        return complaint_of(more + "\nautoscale = " + table, with_redis);
+    };
+    CHECK(has(of("{ min = 3, max = 2, queues = ['q'] }"), "min (3) is more than max (2)"));
+    CHECK(has(of("{ max = 2 }"), "has no queues, as in { max = 8, queues"));
+    CHECK(has(of("{ max = 2, queues = [] }"), "queues: names no queue"));
+    CHECK(has(of("{ queues = ['q'] }"), "has no max"));
+    CHECK(has(of("{ max = 2, queues = [''] }"), "is no queue"));
+    CHECK(has(of("{ max = 2, queues = ['q', 'q'] }"), "'q' is there twice"));
+    CHECK(has(of("{ min = 0, max = 2, queues = ['q'] }"), "program.a.autoscale.min"));
+    CHECK(has(of("{ max = 2, queues = ['q'], cooldown = '1m' }"), "down_after"));
+    CHECK(has(of("{ max = 2, queues = ['q'], down_after = '10ms' }"), "must be at least 1s"));
+    CHECK(has(of("{ max = 2, queues = ['q'] }", "registry = 'rq'\nprocesses = 2"),
+              "program.a.processes: the program has autoscale"));
+    for (const char* registry :
+         {"", "registry = 'none'", "registry = 'custom'\ncustom = { set = 'workers' }"}) {
+        CHECK(has(of("{ max = 2, queues = ['q'] }", registry),
+                  "program.a.autoscale: needs a registry whose queues are known: rq, "));
+    }
+    CHECK(has(complaint_of("registry = 'rq'\nautoscale = { max = 2, queues = ['q'] }"),
+              "a registry needs a Redis"));
+    CHECK(has(of("{ max = 2, queues = ['q'] }", "registry = 'rq'\nname = '{program}'"),
+              "is the same for all 2 processes"));
+    CHECK(has(complaint("[program.a]\ncommand = 'x'\nregistry = 'rq'\nautoscale = { max = 3, "
+                        "queues = ['q'] }\n[program.a_02]\ncommand = 'x'\n",
+                        with_redis),
+              "program a has a process of this name"));
 }
 
 }  // namespace muster::config

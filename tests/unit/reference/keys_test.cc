@@ -98,6 +98,12 @@ std::string file_around(const Key& key) {
         key.name == "jobs" || path.find("poison") != path.npos || path.find("health") != path.npos;
     if (key.table == "program.NAME.listener")
         return "program.a.command = \"x\"\nprogram.a.listener.events = \"TICK_60\"\n";
+    if (key.table == "program.NAME.autoscale")
+        return std::string(
+                   "redis.url = \"redis://h\"\nprogram.a.command = \"x\"\n"
+                   "program.a.registry = \"rq\"\nprogram.a.autoscale.queues = "
+                   "[\"q\"]\n") +
+               (key.name == "max" ? "" : "program.a.autoscale.max = 10000\n");
     if (key.table == "program.NAME.custom")
         return "redis.url = \"redis://h\"\nprogram.a.command = \"x\"\nprogram.a.registry = "
                "\"custom\"\nprogram.a.custom.set = \"s\"\n";
