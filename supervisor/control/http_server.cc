@@ -93,11 +93,14 @@ public:
 
     ~Connection() {
         if (source_) --server_.streams_;
+        if (is_refused_) --server_.refused_;
     }
 
     // Answers with an error and lets go of the connection.
     void refuse(const Response& response) {
         keeps_alive_ = false;
+        is_refused_ = true;
+        ++server_.refused_;
         stream_->write(head_of(response, false) + response.body);
         if (has_ended_) return close();
         // A close with unread bytes could take the answer away from a client that is still sending.
@@ -328,6 +331,7 @@ private:
     bool has_continued_ = false;
     bool has_served_ = false;
     bool has_ended_ = false;  // the client sends no more
+    bool is_refused_ = false;
     TimePoint idle_since_;
     loop::Timer timer_;
     loop::Lifeline lifeline_;
@@ -340,10 +344,9 @@ HttpServer::HttpServer(loop::Loop& loop, Handler handler, HttpLimits limits)
 HttpServer::~HttpServer() = default;
 
 void HttpServer::serve(std::unique_ptr<loop::Stream> stream) {
-    // Twice the limit: not even a refusal any more.
-    const std::size_t plain = connections_.size() - streams_;
-    if (plain >= 2 * limits_.connections) return;
+    const std::size_t plain = connections_.size() - streams_ - refused_;
     const bool is_full = plain >= limits_.connections && !make_room();
+    if (is_full && refused_ >= limits_.refusals) return;
     connections_.push_back(std::make_unique<Connection>(*this, std::move(stream)));
     if (is_full)
         connections_.back()->refuse(error_response(

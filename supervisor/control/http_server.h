@@ -73,8 +73,9 @@ struct Response {
 struct HttpLimits {
     std::size_t header_bytes = std::size_t{16} * 1024;
     std::size_t body_bytes = std::size_t{64} * 1024;
-    std::size_t connections = 64;                        // without those whose body goes on
-    std::size_t streams = 256;                           // these
+    std::size_t connections = 64;  // without those whose body goes on
+    std::size_t streams = 256;     // these
+    std::size_t refusals = 256;    // at once; whoever comes then is closed without a word
     std::size_t unread_bytes = std::size_t{256} * 1024;  // of a stream
     Duration request_time = std::chrono::seconds{10};    // from its first byte to its last
     Duration idle_time = std::chrono::seconds{60};       // between two requests
@@ -106,6 +107,7 @@ private:
     const Handler handler_;
     const HttpLimits limits_;
     std::size_t streams_ = 0;
+    std::size_t refused_ = 0;  // and not gone yet: they take nobody's place
     std::list<std::unique_ptr<Connection>> connections_;  // the one used longest ago first
 };
 

@@ -38,7 +38,10 @@ Outcome Supervisor::open_control() {
         else
             routes.handle(request, respond);
     };
-    server_ = std::make_unique<control::HttpServer>(loop_, handler);
+    // Whoever may open the socket may do with us what he likes: room for a crowd that comes at
+    // once.
+    server_ = std::make_unique<control::HttpServer>(loop_, handler,
+                                                    control::HttpLimits{.connections = 256});
     if (auto opened = open_http(handler); !opened) return opened;
     const auto accepted = [this](std::unique_ptr<loop::Stream> stream) {
         server_->serve(std::move(stream));

@@ -14,7 +14,7 @@ namespace muster::loop {
 
 namespace {
 
-constexpr int backlog = 128;
+constexpr int backlog = 1024;  // a crowd waits there, or is told EAGAIN
 
 Error not_listening(const std::string& path, const std::string& why, std::string hint = {}) {
     return Error{"listening on " + path + ": " + why, std::move(hint)};

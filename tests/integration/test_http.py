@@ -112,6 +112,20 @@ def test_a_crowd_over_tcp_leaves_the_socket_free(muster):
         for one in crowd[:100]:
             one.sendall(b"GET /livez HTTP/1.1\r\n")  # and no more
         assert instance.get("/livez")[0] == 200
+
+        def refused():  # each of those that are too many is told so
+            count = 0
+            for one in crowd:
+                one.setblocking(False)
+                try:
+                    start = one.recv(4096, socket.MSG_PEEK)
+                except BlockingIOError:
+                    continue
+                assert start.startswith(b"HTTP/1.1 503 ") and b"too_many_connections" in start, start
+                count += 1
+            return count == 200 - 64
+
+        eventually(10, refused)
     finally:
         for one in crowd:
             one.close()

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from support.eventually import eventually
+from support.eventually import PATIENCE, eventually
 
 FLOOD = """\
 [program.flood]
@@ -91,3 +91,29 @@ def is_closed(one):
     except ConnectionResetError:
         pass
     return True
+
+
+def test_200_followers_that_come_at_once_all_follow_and_short_requests_are_served(muster):
+    instance = muster('[program.work]\ncommand = "sleep 1000"\nready = { after = "0s" }\n')
+    old = instance.running("work")
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(200)]
+    try:
+        for one in crowd:  # all are connected before the first says a word
+            one.settimeout(20 * PATIENCE)
+            one.connect(str(instance.control))
+        for one in crowd:
+            one.sendall(b"GET /v1/events?follow=true&tail=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert instance.get("/livez")[0] == 200
+        heads = [one.recv(4096) for one in crowd]
+        assert all(head.startswith(b"HTTP/1.1 200 ") for head in heads), set(heads)
+        os.kill(old["pid"], signal.SIGKILL)
+        instance.running("work", but=[old])
+        for one, text in zip(crowd, heads):
+            while b"exited" not in text:
+                piece = one.recv(4096)
+                assert piece
+                text += piece
+    finally:
+        for one in crowd:
+            one.close()
+    assert instance.get("/livez")[0] == 200

@@ -272,6 +272,36 @@ TEST_CASE("connections over the limit are told so; idle ones give way") {
     CHECK(rig.until([&] { return second->answers() == 1; }));
 }
 
+TEST_CASE(
+    "a crowd that is refused is told so, each of it, and takes no place from who comes later") {
+    std::vector<HttpServer::Respond> waiting;
+    Rig rig{[&](const Request&, const HttpServer::Respond& respond) { waiting.push_back(respond); },
+            {.connections = 2, .refusals = 5, .linger_time = std::chrono::hours{1}}};
+    std::vector<std::unique_ptr<Client>> served;
+    for (int i = 0; i < 2; ++i) {
+        served.push_back(rig.connect());
+        served.back()->send(get);
+    }
+    REQUIRE(rig.until([&] { return waiting.size() == 2; }));
+    std::vector<std::unique_ptr<Client>> refused;
+    for (int i = 0; i < 5; ++i) refused.push_back(rig.connect());  // more than are served
+    for (const auto& one : refused) {
+        CHECK(rig.until([&] { return one->answers() == 1; }));
+        CHECK(one->status() == 503);
+        CHECK(has(one->received(), "2 connections are open, more are not served"));
+    }
+    const auto beyond = rig.connect();
+    CHECK(rig.until([&] { return beyond->is_closed(); }));
+    CHECK(beyond->received().empty());
+    // Those refused are still there, and one of the places is free again.
+    waiting[0]({.body = "served"});
+    CHECK(rig.until([&] { return served.front()->answers() == 1; }));
+    CHECK(rig.server.connections() == 7);
+    const auto late = rig.connect();
+    late->send(get);
+    CHECK(rig.until([&] { return waiting.size() == 3; }));
+}
+
 TEST_CASE("a client that does not read its answers holds up nobody, and gets them all later") {
     const std::string body(200'000, 'x');
     int asked = 0;
