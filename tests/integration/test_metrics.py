@@ -72,8 +72,10 @@ def test_metrics_tell_what_happened(redis_server, muster):
     assert seen["process_resident_memory_bytes", ""] > 1_000_000
     names = {worker["name"] for worker in instance.processes().values() if worker["name"]}
     assert not any(name in scrape(instance) for name in names)
+    assert any(name == "muster_queue_depth" for name, _ in eventually(10, lambda: with_depths(instance)))
     redis_server.stop()
     eventually(10, lambda: samples(scrape(instance))["muster_redis_up", ""] == 0)
+    assert not [name for name, _ in samples(scrape(instance)) if name.startswith("muster_queue_depth")]
 
 
 def test_queues_have_their_depth_as_real_rq_keeps_them(redis_server, muster, real_rq):
@@ -92,8 +94,6 @@ def test_queues_have_their_depth_as_real_rq_keeps_them(redis_server, muster, rea
     assert looks(redis_server) == calls
     assert later["muster_queue_depth_age_seconds", ""] > seen["muster_queue_depth_age_seconds", ""]
     job.let_finish()
-    redis_server.stop()
-    eventually(10, lambda: not [key for key in samples(scrape(instance)) if key[0] == "muster_queue_depth"])
 
 
 def with_depths(instance):
