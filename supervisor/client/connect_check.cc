@@ -34,6 +34,17 @@ std::set<std::string> patterns_of(const config::Config& config) {
     return patterns;
 }
 
+// Of keys that begin alike.
+std::string pattern_of(const std::vector<std::string>& keys) {
+    if (keys.size() == 1) return keys.front();
+    std::string common = keys.front();
+    for (const std::string& key : keys) {
+        const auto differs = std::mismatch(common.begin(), common.end(), key.begin(), key.end());
+        common.erase(differs.first, common.end());
+    }
+    return common + "*";
+}
+
 class ConnectCheck {
 public:
     explicit ConnectCheck(const config::Config& config) : config_(config) {}
@@ -188,9 +199,8 @@ void ConnectCheck::try_queues() {
     for (const config::Program& program : config_.programs) {
         if (!program.autoscale || !registry::key_patterns(program.registry).empty()) continue;
         for (const std::string& queue : program.autoscale->queues) {
-            const std::string key = registry::queue_keys({program.registry, queue}).front();
-            // Celery's queues for other priorities begin alike.
-            const std::string pattern = key == queue ? key + "*" : key;
+            const std::string pattern = pattern_of(registry::queue_keys({program.registry, queue}));
+            const std::string key = registry::queue_keys({program.registry, queue}).back();
             try_one({"LLEN", key}, [this, pattern](const redis::Reply& reply) {
                 if (reply.is_error() && is_about_keys(reply.text)) refused_keys_.insert(pattern);
                 if (open_ == 0) finish();

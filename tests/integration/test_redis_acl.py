@@ -19,13 +19,15 @@ OPTIONAL = set(re.findall(r"`([a-z\\|]+)`", "".join(
     if line.startswith("| `")).replace("\\|", "|")))
 
 
+RQ = '[program.w]\ncommand = "x --name {name}"\nregistry = "rq"\n'
+
+
 @pytest.fixture
 def checked(folder, redis_server):
     file = folder / "check.toml"
-    file.write_text(f'[redis]\nurl = "redis://muster:geheim@127.0.0.1:{redis_server.port}/0"\n'
-                    '[program.w]\ncommand = "x --name {name}"\nregistry = "rq"\n')
 
-    def check(rules):
+    def check(rules, programs=RQ):
+        file.write_text(f'[redis]\nurl = "redis://muster:geheim@127.0.0.1:{redis_server.port}/0"\n' + programs)
         redis_server.client.execute_command("ACL", "SETUSER", "muster", "reset", *rules)
         done = subprocess.run([rig.BINARY, "check", "-c", str(file), "--connect"], text=True,
                               env=rig.environment("acl"), capture_output=True, check=False,
@@ -81,6 +83,20 @@ def test_keys_that_are_closed_are_named(checked):
     status, said = checked(["on", ">geheim", "-@all"])
     assert status == 1 and "+set " in said and "+eval " in said, said
     assert "hset is not tried while SET is refused" in said
+
+
+def test_queues_that_a_program_is_scaled_by_must_be_open_and_count_as_commands(checked):
+    scaled = "autoscale = { max = 2, queues = ['Q'] }\n"
+    rules = [rule for rule in RULES if rule != "~rq:*"]
+    for kind, key in (("celery", "Q*"), ("dramatiq", "dramatiq:Q"), ("bullmq", "bull:Q:*")):
+        programs = f'[program.w]\ncommand = "x"\nregistry = "{kind}"\n{scaled}'
+        status, said = checked(rules, programs)
+        assert status == 1 and f"keys closed to muster: {key}\n" in said, said
+        status, said = checked([*rules, f"~{key}"], programs)
+        assert status == 0, said
+    status, said = checked(RULES, RQ + scaled)
+    assert status == 0 and "420 commands an hour" in said, said
+    assert "240 for the depth of\nqueues (each 15s)" in said and "302400 for each instance" in said, said
 
 
 def test_a_muster_with_the_documented_user_does_its_work(redis_server, muster):
