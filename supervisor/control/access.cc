@@ -84,4 +84,12 @@ std::optional<Response> refused(const Access& access, const Request& request) {
     return response;
 }
 
+std::optional<Response> refused(std::optional<uid_t> peer, uid_t own) {
+    if (peer == own || peer == uid_t{0}) return std::nullopt;
+    const std::string who = peer ? fmt::format("user {}", *peer) : std::string("a user unknown");
+    return error_response(403, "wrong_user",
+                          fmt::format("{} may not speak to the muster of user {}", who, own),
+                          "be that user, or root");
+}
+
 }  // namespace muster::control

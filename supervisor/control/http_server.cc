@@ -184,7 +184,6 @@ private:
                 return false;
             }
             parser_.emplace();
-            parser_->eager(true);
             parser_->header_limit(static_cast<std::uint32_t>(server_.limits_.header_bytes));
             parser_->body_limit(server_.limits_.body_bytes);
             if (has_served_) arm(server_.limits_.request_time);
@@ -198,6 +197,15 @@ private:
                 refuse(refusal(code, server_.limits_));
                 return false;
             }
+            if (parser_->is_header_done() && parser_->chunked()) {
+                // Beast's reader of chunks is not for strangers: it stops the program
+                // (BOOST_ASSERT, seen with 1.74) or reads on over "0\n\n". RFC 9110, 15.5.12 allows
+                // the refusal.
+                refuse(error_response(411, "length_required",
+                                      "a request's body is not taken in chunks",
+                                      "send it whole, with a Content-Length"));
+                return false;
+            }
             if (used == 0) break;
         }
         if (parser_->is_done()) return true;
@@ -208,8 +216,6 @@ private:
     void wait_for_more() {
         if (has_ended_) {
             refuse(error_response(400, "malformed_request", "the request ended in its middle"));
-        } else if (in_.size() > server_.limits_.header_bytes) {  // an endless line between chunks
-            refuse(refusal(http::error::header_limit, server_.limits_));
         } else if (parser_->is_header_done() && !has_continued_ &&
                    parser_->get()[http::field::expect] == "100-continue") {
             has_continued_ = true;
@@ -345,14 +351,19 @@ HttpServer::~HttpServer() = default;
 
 void HttpServer::serve(std::unique_ptr<loop::Stream> stream) {
     const std::size_t plain = connections_.size() - streams_ - refused_;
-    const bool is_full = plain >= limits_.connections && !make_room();
-    if (is_full && refused_ >= limits_.refusals) return;
+    if (plain >= limits_.connections && !make_room())
+        return turn_away(std::move(stream),
+                         error_response(503, "too_many_connections",
+                                        fmt::format("{} connections are open, more are not served",
+                                                    limits_.connections),
+                                        "close some, or try again"));
     connections_.push_back(std::make_unique<Connection>(*this, std::move(stream)));
-    if (is_full)
-        connections_.back()->refuse(error_response(
-            503, "too_many_connections",
-            fmt::format("{} connections are open, more are not served", limits_.connections),
-            "close some, or try again"));
+}
+
+void HttpServer::turn_away(std::unique_ptr<loop::Stream> stream, const Response& why) {
+    if (refused_ >= limits_.refusals) return;
+    connections_.push_back(std::make_unique<Connection>(*this, std::move(stream)));
+    connections_.back()->refuse(why);
 }
 
 void HttpServer::drop(const Connection* connection) {

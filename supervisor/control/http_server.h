@@ -95,6 +95,8 @@ public:
     ~HttpServer();  // closes all connections at once
 
     void serve(std::unique_ptr<loop::Stream> stream);
+    // Says why, whatever is asked, and lets go.
+    void turn_away(std::unique_ptr<loop::Stream> stream, const Response& why);
     [[nodiscard]] std::size_t connections() const { return connections_.size(); }
     [[nodiscard]] std::size_t streams() const { return streams_; }
 

@@ -44,6 +44,8 @@ Outcome Supervisor::open_control() {
                                                     control::HttpLimits{.connections = 256});
     if (auto opened = open_http(handler); !opened) return opened;
     const auto accepted = [this](std::unique_ptr<loop::Stream> stream) {
+        if (auto why = control::refused(stream->peer_user(), ::geteuid()))
+            return server_->turn_away(std::move(stream), *why);
         server_->serve(std::move(stream));
     };
     const std::optional<std::string>& asked = settings_.config.supervisor.control;

@@ -1,5 +1,6 @@
 #include "loop/stream.h"
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <span>
@@ -280,6 +281,13 @@ int Stream::fd() const {
     uv_os_fd_t fd = -1;
     uv_fileno(&body_->raw.handle, &fd);
     return fd;
+}
+
+std::optional<uid_t> Stream::peer_user() const {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+    return peer.uid;
 }
 
 }  // namespace muster::loop

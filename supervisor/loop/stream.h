@@ -63,6 +63,8 @@ public:
     void shutdown_write();      // the peer sees our end of stream once the queue is written
     void close_when_written();  // no more reads; `closed` comes when the queue is written
     [[nodiscard]] int fd() const;
+    // Of the process that connected to our unix socket (SO_PEERCRED, unix(7)).
+    [[nodiscard]] std::optional<uid_t> peer_user() const;
 
 private:
     friend class Listener;

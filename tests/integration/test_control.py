@@ -1,8 +1,13 @@
 """The control socket and the client's verbs, with their exit codes."""
 
 import json
+import os
+import pathlib
 import signal
+import socket
 import subprocess
+
+import pytest
 
 from support import processes, rig
 from support.eventually import always, eventually
@@ -168,3 +173,36 @@ def test_workers_without_a_file(redis_server, folder):
         instance.kill()
         instance.wait()
         processes.end_marked(str(folder))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_is_not_served_whatever_the_sockets_mode_has_become(muster):
+    instance = muster(TWO)
+    instance.running()
+    path = pathlib.Path(instance.control)
+    path.chmod(0o666)
+    path.parent.chmod(0o755)
+
+    def answer_to(user):
+        """By a relative path: the folders above are not for everybody."""
+        came_from = os.getcwd()
+        os.chdir(path.parent)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            os.seteuid(user)
+            try:
+                connection.connect(path.name)
+            finally:
+                os.seteuid(0)
+                os.chdir(came_from)
+            connection.sendall(b"POST /v1/shutdown HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            received = b""
+            while piece := connection.recv(65536):
+                received += piece
+            return received.decode()
+
+    refused = answer_to(65534)
+    assert refused.startswith("HTTP/1.1 403 ") and "user 65534" in refused and "wrong_user" in refused
+    assert instance.state("web") == "RUNNING"
+    assert answer_to(0).startswith("HTTP/1.1 20")
+    assert instance.wait() == 0

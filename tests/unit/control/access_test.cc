@@ -64,6 +64,17 @@ TEST_CASE("with a token: as a bearer's, or as anybody's password, and from any h
         CHECK_MESSAGE(status(guarded, {"127.0.0.1", "", wrong}) == 401, wrong);
 }
 
+TEST_CASE("on the socket root and our own user are served, nobody else") {
+    CHECK(!refused(uid_t{1000}, 1000));
+    CHECK(!refused(uid_t{0}, 1000));
+    for (const std::optional<uid_t> peer : {std::optional<uid_t>{1001}, std::optional<uid_t>{}}) {
+        const auto why = refused(peer, 1000);
+        REQUIRE(why);
+        CHECK(why->status == 403);
+    }
+    CHECK(refused(uid_t{1001}, 0)->body.find("user 1001") != std::string::npos);
+}
+
 TEST_CASE("I12: who is not let in is told how, and nothing of the token") {
     Request request{.method = "GET", .path = "/", .query = {}, .body = {}};
     request.authorization = "Bearer wrong";
