@@ -126,8 +126,8 @@ class Sidekiq(JobSystem):
         return job
 
     def listed(self):
-        """As its own API sees it."""
-        return set(json.loads(self.ask("ruby", IN_WORKER / "sidekiq_app.rb", "--list")))
+        """As its own API sees it. Sidekiq 7 tells on stdout, too, that it has connected."""
+        return set(json.loads(self.ask("ruby", IN_WORKER / "sidekiq_app.rb", "--list").splitlines()[-1]))
 
 
 class Celery(JobSystem):
