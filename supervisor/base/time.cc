@@ -26,6 +26,10 @@ void put_digits(std::string& text, std::size_t at, std::size_t count, int number
 
 }  // namespace
 
+WallTime wall_now() {
+    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+}
+
 Result<Duration> parse_duration(std::string_view text) {
     double number = 0;
     const char* end = text.data() + text.size();

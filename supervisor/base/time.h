@@ -14,6 +14,8 @@ using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
 
+WallTime wall_now();  // not for core/: there time is an argument
+
 // "250ms" "10s" "5m" "1h", also decimals ("1.5s") and a bare number of seconds. At most 10 years.
 Result<Duration> parse_duration(std::string_view text);
 

@@ -5,11 +5,13 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <string>
@@ -28,6 +30,7 @@ namespace muster::child {
 namespace {
 
 constexpr rlim_t enough_files = 65536;
+constexpr auto last_patience = std::chrono::seconds{2};  // for whoever ignores TERM
 
 }  // namespace
 
@@ -85,6 +88,27 @@ void let_go_of_startup() {
     ::madvise(code, end - begin, MADV_NOHUGEPAGE);
     // Clean pages of a private file mapping: nothing can be lost, and a failure costs only memory.
     ::madvise(code, end - begin, MADV_DONTNEED);
+}
+
+void end_everybody() {
+    if (::getpid() != 1) return;
+    ::kill(-1, SIGTERM);
+    ::kill(-1, SIGCONT);
+    const auto deadline = std::chrono::steady_clock::now() + last_patience;
+    const timespec moment{0, 20'000'000};
+    sigset_t child_signal;
+    sigemptyset(&child_signal);
+    sigaddset(&child_signal, SIGCHLD);
+    for (;;) {  // the loop is over: nobody is served any more
+        const pid_t reaped = ::waitpid(-1, nullptr, WNOHANG);
+        if (reaped < 0 && errno == ECHILD) return;
+        if (reaped > 0) continue;
+        if (std::chrono::steady_clock::now() >= deadline) break;
+        ::sigtimedwait(&child_signal, nullptr, &moment);
+    }
+    ::kill(-1, SIGKILL);
+    while (::waitpid(-1, nullptr, 0) > 0) {
+    }
 }
 
 Error begin_anew(std::vector<std::string> words, const std::optional<FileLimit>& files) {

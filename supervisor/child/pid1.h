@@ -44,6 +44,10 @@ void let_go_of_startup();
 // O(orphans), however many children there are. Signals stay blocked in both threads.
 int run_beside_leader(const std::function<int()>& program);
 
+// At the very end, as PID 1: whoever is still there gets TERM, a moment, and KILL, and is reaped.
+// Waits for them; does nothing where we are not PID 1.
+void end_everybody();
+
 // The same program again in this process, with the limit of open files that it was given; one that
 // was installed over it since. `words` is its command line. Only comes back to say why not.
 Error begin_anew(std::vector<std::string> words, const std::optional<FileLimit>& files);

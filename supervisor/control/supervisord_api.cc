@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "control/supervisord_multicall.h"
 #include "control/supervisord_processes.h"
 
 namespace muster::control {
@@ -288,58 +289,16 @@ void SupervisordApi::change_group(
     answer.failed(make_fault(fault::failed, "FAILED", refused->message));
 }
 
-// ── system.multicall ───────────────────────────────────────────────────────────────────────────
-
-struct SupervisordApi::Multicall {
-    Array calls;
-    std::size_t next = 0;
-    Array results;
-    Answer answer;
-    bool is_inside = false;  // a call that answers at once must not deepen the stack
-};
-
-void SupervisordApi::multicall(const Params& params, Answer answer) {
+void SupervisordApi::multicall(const Params& params, const Answer& answer) {
     const auto* calls = params[0].as<Array>();
     if (calls == nullptr)
         return answer.failed(make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS"));
-    next_of(std::make_shared<Multicall>(Multicall{*calls, 0, {}, std::move(answer), false}));
-}
-
-// Strictly one after the other: one that waits is waited for.
-void SupervisordApi::next_of(const std::shared_ptr<Multicall>& calls) {
-    if (calls->is_inside) return;
-    calls->is_inside = true;
-    while (calls->next == calls->results.size() && calls->next < calls->calls.size()) {
-        const Value one = calls->calls[calls->next++];
-        const auto failed = [this, calls](const Fault& fault) {
-            calls->results.push_back(
-                Struct{{"faultCode", std::int32_t{fault.code}}, {"faultString", fault.text}});
-            next_of(calls);
-        };
-        const auto* name = one.member("methodName") == nullptr
-                               ? nullptr
-                               : one.member("methodName")->as<std::string>();
-        if (name == nullptr) {
-            failed(
-                make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS", "No methodName"));
-            continue;
-        }
-        if (*name == "system.multicall") {
-            failed(make_fault(fault::incorrect_parameters, "INCORRECT_PARAMETERS",
-                              "Recursive system.multicall forbidden"));
-            continue;
-        }
-        const Value* params = one.member("params");
-        const Array* list = params == nullptr ? nullptr : params->as<Array>();
-        call({*name, list == nullptr ? Array{} : *list},
-             {[this, calls](Value value) {
-                  calls->results.push_back(std::move(value));
-                  next_of(calls);
-              },
-              failed});
-    }
-    calls->is_inside = false;
-    if (calls->results.size() == calls->calls.size()) calls->answer.done(std::move(calls->results));
+    run_one_by_one(
+        *calls,
+        [this](const xmlrpc::Call& one, Done done, Failed failed) {
+            call(one, {std::move(done), std::move(failed)});
+        },
+        answer.done);
 }
 
 // ── the table ──────────────────────────────────────────────────────────────────────────────────

@@ -58,12 +58,10 @@ private:
     };
     using Params = std::vector<xmlrpc::Value>;
     struct Method;
-    struct Multicall;
     static const std::vector<Method>& methods();
 
     void call(const xmlrpc::Call& call, Answer answer);
-    void multicall(const Params& params, Answer answer);
-    void next_of(const std::shared_ptr<Multicall>& calls);
+    void multicall(const Params& params, const Answer& answer);
     void start_one(const std::string& name, bool wait, const Answer& answer);
     void stop_one(const std::string& name, bool wait, const Answer& answer);
     void signal_one(const std::string& name, const xmlrpc::Value& signal, const Answer& answer);

@@ -100,8 +100,7 @@ const SupervisordState& state_of(std::string_view name) {
 }
 
 Struct process_info(const ProcessView& process) {
-    const std::int32_t now = epoch(
-        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()));
+    const std::int32_t now = epoch(wall_now());
     const std::int32_t start = process.last_spawn ? epoch(*process.last_spawn) : 0;
     const std::int32_t stop = process.last_exit != nullptr ? epoch(process.last_exit->at) : 0;
     const SupervisordState& state = state_of(process.state);

@@ -1,17 +1,14 @@
 #include "daemon/executor.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <utility>
 
 #include "base/text.h"
+#include "child/pid1.h"
 #include "config/expand.h"
 #include "daemon/env_file.h"
 #include "daemon/service_manager.h"
@@ -26,9 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration oom_memory = 10s;    // how long a kill waits for its death
-constexpr Duration last_patience = 2s;  // of PID 1's end, for whoever ignores TERM
-constexpr Duration wake_after = 1ms;    // by then most have ended, and need no CONT
+constexpr Duration wake_after = 1ms;  // by then most have ended, and need no CONT
 
 std::uint64_t token_of(ProcessId process, Incarnation who) {
     return std::uint64_t{process.value()} << 32 | who.value();
@@ -147,8 +142,6 @@ Result<PreparedProgram> prepare_program(const std::string& name,
 
 Outcome Executor::prepare(Surroundings surroundings) {
     surroundings_ = std::move(surroundings);
-    oom_looked_at_ =
-        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     environment_ = own_environment(!surroundings_.child_gets_stdin);
     families_ =
         std::make_unique<child::Families>(reaper_, "MUSTER_INSTANCE=" + surroundings_.instance,
@@ -393,8 +386,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
     parts.child = std::move(std::get<child::Child>(result));
     parts.leader = parts.child->pid;
     parts.name = child::with_pid(parts.name, parts.child->pid);
-    parts.spawned_at =
-        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    parts.spawned_at = wall_now();
     parts.spawned_since = loop_.now();
     parts.trouble.clear();
     parts.spawn_error.reset();
@@ -469,7 +461,7 @@ void Executor::wake_stopped() {
 }
 
 void Executor::reap() {
-    oom_is_current_ = false;
+    oom_.look_anew();
     reaper_.reap([this](std::uint64_t token, Pid, child::ExitStatus how,
                         const child::Usage& usage) { died(token, how, usage); },
                  [this](Pid pid, child::ExitStatus how) {
@@ -495,40 +487,6 @@ void Executor::keep_last_words(ProcessId process, control::Death& death, bool is
         last_words(tails_.last({process.value(), is_stderr}, Deaths::most_lines));
 }
 
-// Whether it was the kernel that killed for want of memory. The counter goes up before its victim
-// gets the signal, and a large one takes a while to end: a kill waits some seconds for its death.
-void Executor::weigh_oom(control::Death& death) {
-    if (!oom_is_current_) {
-        oom_is_current_ = true;
-        const auto kills = oom_counter_.new_kills();
-        oom_is_known_ = kills.has_value();
-        oom_before_ = std::exchange(oom_looked_at_, death.at);
-        if (oom_kills_ > 0 && death.since - oom_kills_since_ > oom_memory) oom_kills_ = 0;
-        if (kills.value_or(0) > 0) {
-            oom_kills_ += *kills;
-            oom_kills_since_ = death.since;
-        }
-    }
-    const bool is_kill = death.by_signal && death.number == SIGKILL;
-    if (!is_kill) {
-        death.oom = control::Death::Oom::no;
-    } else if (!oom_is_known_) {
-        death.oom = control::Death::Oom::unknown;
-        death.oom_evidence = oom_counter_.path().empty()
-                                 ? "this cgroup does not tell of the out-of-memory killer"
-                                 : oom_counter_.path() + " cannot be read any more";
-    } else if (oom_kills_ == 0) {
-        death.oom = control::Death::Oom::no;
-    } else {
-        death.oom = control::Death::Oom::likely;
-        death.oom_evidence =
-            fmt::format("the out-of-memory killer has ended {} of this cgroup since {} ({})",
-                        oom_kills_ == 1 ? "a process" : fmt::format("{} processes", oom_kills_),
-                        format_wall_time(oom_before_), oom_counter_.path());
-        --oom_kills_;
-    }
-}
-
 // Everything that is known at once; the rest is added as it comes.
 void Executor::certify(ProcessId process, Incarnation who, const child::Usage& usage) {
     ProcessParts& parts = parts_[process.value()];
@@ -544,7 +502,7 @@ void Executor::certify(ProcessId process, Incarnation who, const child::Usage& u
     death.reason = parts.last_exit->reason;
     death.peak_memory = usage.peak_bytes;
     death.cpu = usage.cpu;
-    weigh_oom(death);
+    oom_.weigh(death);
     if (!parts.deaths) parts.deaths = std::make_unique<Deaths>();
     control::Death& kept = parts.deaths->add(std::move(death));
     for (const bool is_stderr : {false, true}) {
@@ -564,8 +522,7 @@ void Executor::died(std::uint64_t token, const child::ExitStatus& how, const chi
     if (!parts.last_exit) parts.last_exit = std::make_unique<control::LastExit>();
     parts.last_exit->by_signal = exit.by_signal;
     parts.last_exit->number = exit.number;
-    parts.last_exit->at =
-        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    parts.last_exit->at = wall_now();
     parts.last_exit->reason = child::describe(how);
     parts.trouble = parts.last_exit->reason;
     certify(process, incarnation_of(token), usage);
@@ -609,24 +566,7 @@ void Executor::arm_family_timer() {
 
 void Executor::end_everybody() {
     reap();
-    if (::getpid() != 1) return;
-    ::kill(-1, SIGTERM);
-    ::kill(-1, SIGCONT);
-    const TimePoint deadline = loop_.now() + last_patience;
-    const timespec moment{0, 20'000'000};
-    sigset_t child_signal;
-    sigemptyset(&child_signal);
-    sigaddset(&child_signal, SIGCHLD);
-    for (;;) {  // the loop is over: nobody is served any more
-        const pid_t reaped = ::waitpid(-1, nullptr, WNOHANG);
-        if (reaped < 0 && errno == ECHILD) return;
-        if (reaped > 0) continue;
-        if (loop_.now() >= deadline) break;
-        ::sigtimedwait(&child_signal, nullptr, &moment);
-    }
-    ::kill(-1, SIGKILL);
-    while (::waitpid(-1, nullptr, 0) > 0) {
-    }
+    child::end_everybody();
 }
 
 }  // namespace muster::daemon

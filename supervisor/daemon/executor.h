@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "child/family.h"
-#include "child/oom.h"
 #include "child/reaper.h"
 #include "child/spawn.h"
 #include "config/config.h"
@@ -22,6 +21,7 @@
 #include "core/events.h"
 #include "core/fleet.h"
 #include "daemon/listeners.h"
+#include "daemon/oom_evidence.h"
 #include "daemon/process_parts.h"
 #include "daemon/programs.h"
 #include "logs/capture.h"
@@ -135,7 +135,6 @@ private:
     void died(std::uint64_t token, const child::ExitStatus& how, const child::Usage& usage);
     void certify(ProcessId process, Incarnation who, const child::Usage& usage);
     void keep_last_words(ProcessId process, control::Death& death, bool is_stderr);
-    void weigh_oom(control::Death& death);
     void family_ended(std::uint64_t token, bool somebody_is_left);
     void arm_family_timer();
     void wake_stopped();
@@ -161,13 +160,7 @@ private:
     std::list<std::unique_ptr<logs::AnyCapture>> captures_;
     std::function<void()> when_quiet_;
     ListenerSpawned when_listener_;
-    child::OomCounter oom_counter_ = child::OomCounter::of_this_process();
-    WallTime oom_looked_at_;       // when its last count was taken
-    WallTime oom_before_;          // and the one before
-    bool oom_is_current_ = false;  // read in this look at the dead
-    bool oom_is_known_ = false;
-    std::uint64_t oom_kills_ = 0;  // that no death has explained yet
-    TimePoint oom_kills_since_;
+    OomEvidence oom_;
     loop::Timer family_timer_;
     std::vector<std::uint64_t> to_wake_;  // tokens: got a stop signal, and not yet CONT
     loop::Timer wake_timer_;

@@ -29,11 +29,6 @@ std::string hostname() {
     return buffer.data();
 }
 
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(
-        std::chrono::system_clock::now());
-}
-
 Settings without_programs(const Settings& loaded) {
     const config::Config& config = loaded.config;
     return {.config = {config.supervisor, config.redis, {}, config.groups},
