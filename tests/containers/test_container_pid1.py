@@ -90,7 +90,7 @@ def test_TERM_at_any_moment_from_its_first_statement_on(container):
         one.signal(signal.SIGTERM)
         begun = time.monotonic()
         assert one.wait(10) == 0, one.log()
-        assert time.monotonic() - begun < 3 * PATIENCE
+        assert time.monotonic() - begun < 8 * PATIENCE
         one.remove()
 
 
