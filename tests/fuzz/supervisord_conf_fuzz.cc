@@ -16,9 +16,14 @@ namespace {
 
 using namespace muster::config;
 
-// "program.web.key: unknown key", and not of a program that calls itself so.
+// "program.web.key: unknown key", perhaps "; did you mean"; and not of a program that calls itself
+// so.
 bool is_unknown_key(const std::string& text) {
-    const auto end = text.find(": unknown key");
+    constexpr std::string_view words = ": unknown key";
+    const auto end = text.find(words);
+    if (end != std::string::npos && end + words.size() < text.size() &&
+        text[end + words.size()] != ';')
+        return false;
     constexpr std::string_view plain =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
     return end != std::string::npos &&
