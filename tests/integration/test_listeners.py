@@ -49,10 +49,17 @@ def remote(instance, kind, data):
 
 def test_a_listener_hears_what_happens_in_order(muster, folder):
     file = folder / "heard"
+    trapped = folder / "trapped"
+    # Ends when the listener has heard that it is being stopped, however slow the machine is.
+    (folder / "web.sh").write_text(
+        f"trap 'until grep -q \"from_state:RUNNING pid:$$\\\"\" {file}; do sleep 0.02; done; exit 0' TERM\n"
+        f"echo $$ > {trapped}\n"
+        "while :; do sleep 0.02; done\n")
     instance = muster(
         listener("ear", "ok", file, ["PROCESS_STATE", "SUPERVISOR_STATE_CHANGE", "REMOTE_COMMUNICATION",
                                      "PROCESS_GROUP"], ", buffer = 100")
-        + '[program.web]\ncommand = "sleep 1000"\nautostart = false\nready = { after = "0s" }\n'
+        + f'[program.web]\ncommand = ["sh", "{folder}/web.sh"]\nstop = ["TERM 30s", "KILL"]\n'
+          'autostart = false\nready = { after = "0s" }\n'
           '[group.site]\nprograms = ["web"]\n')
     instance.running("ear")
     assert instance.client("start", "web").returncode == 0
@@ -67,6 +74,8 @@ def test_a_listener_hears_what_happens_in_order(muster, folder):
     instance.file.write_text(instance.file.read_text() + '[program.late]\ncommand = "sleep 1000"\n')
     assert instance.client("reload").returncode == 0
     eventually(10, lambda: [e for e in heard(file) if e[1] == "groupname:late\n"])
+    last = instance.running("web")["pid"]
+    eventually(10, lambda: trapped.read_text() == f"{last}\n", "the trap of web's last life")
     assert instance.terminate() == 0
 
     told = heard(file)
@@ -82,6 +91,7 @@ def test_a_listener_hears_what_happens_in_order(muster, folder):
             ("PROCESS_STATE_EXITED", f"{names}RUNNING expected:0 pid:{killed}")]):
         assert of_web[number] == one, of_web
     # The listener goes last: it hears that the others are stopped.
+    assert ("PROCESS_STATE_STOPPING", f"{names}RUNNING pid:{last}") in of_web, of_web
     assert of_web[-1][0] in ("PROCESS_STATE_STOPPING", "PROCESS_STATE_STOPPED"), of_web
     events = [(event, payload) for event, payload, _, _ in told]
     assert events.index(("SUPERVISOR_STATE_CHANGE_STOPPING", "")) < events.index(of_web[-1])
