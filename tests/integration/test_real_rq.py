@@ -111,7 +111,13 @@ def test_a_worker_with_scheduler_takes_its_scheduler_along_and_the_replacement_s
     instance = muster(real_rq.program(extra=["--with-scheduler"]))
     old = instance.running("shap", seconds=30)
     lock = "rq:scheduler-lock:jobs"
-    eventually(10, lambda: redis_server.client.exists(lock))
+    left = [redis_server.client.pttl(lock)]
+
+    def is_refreshed():
+        left.append(redis_server.client.pttl(lock))
+        return left[-1] > left[-2] > 0
+
+    eventually(30, is_refreshed, "the scheduler refreshing its lock")  # not only forked, but at work
     family = eventually(5, lambda: processes.descendants(old["pid"]))
     processes.kill(old["pid"])
     new = instance.running("shap", seconds=30, but=[old])

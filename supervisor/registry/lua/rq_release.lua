@@ -184,20 +184,45 @@ local function settle(queue, member, job)
     end
 end
 
--- The lock of a scheduler is refreshed each second, to more than a minute. One that is not, and that
--- carries the dead worker's pid (RQ up to 2.9) or is a scheduler's of its host that was made after
--- its birth, is its own.
+-- Whether no other worker of the queue can have such a lock: all of them are known, none is of
+-- another host (where our pid may be anybody's), and none was there when the scheduler was made.
+local function is_nobody_elses(queue, made_at)
+    local workers = 'rq:workers:' .. queue
+    if redis.call('TYPE', workers).ok ~= 'set' then return false end
+    local page = redis.call('SSCAN', workers, 0, 'COUNT', 1000)
+    if page[1] ~= '0' then return false end  -- too many to ask
+    for _, other in ipairs(page[2]) do
+        if other ~= worker_key then
+            if redis.call('TYPE', other).ok ~= 'hash' then return false end
+            local seen = redis.call('HMGET', other, 'hostname', 'pid', 'birth')
+            if not (seen[1] and seen[2] and seen[3]) then return false end
+            if made_at then
+                if seen[1] == hostname and seen[3] <= made_at then return false end
+            elseif seen[1] ~= hostname or seen[2] == pid then
+                return false
+            end
+        end
+    end
+    return true
+end
+
+-- The lock of a scheduler carries the pid of its worker (RQ up to 2.9), or the name of a scheduler of
+-- its host that was made after its birth. It is refreshed each second, to more than a minute: one that
+-- is not is the dead worker's. One that is fresh is so where we have reaped the worker (its scheduler
+-- is gone too, perhaps by KILL) and nobody else can have it.
 local function free_scheduler(queue)
     local lock = 'rq:scheduler-lock:' .. queue
     if redis.call('TYPE', lock).ok ~= 'string' then return end
     local holder, left = redis.call('GET', lock), redis.call('PTTL', lock)
-    if left < 0 or left > 57000 then return end
-    local is_own = holder == pid
+    if left < 0 then return end
+    local is_own, made_at = holder == pid, nil
     if not is_own and birth ~= '' and redis.call('TYPE', 'rq:scheduler:' .. holder).ok == 'hash' then
         local made = redis.call('HMGET', 'rq:scheduler:' .. holder, 'hostname', 'created_at')
-        is_own = made[1] == hostname and made[2] and made[2] >= birth
+        made_at = made[2]
+        is_own = made[1] == hostname and made_at and made_at >= birth
     end
     if not is_own then return end
+    if left > 57000 and not (proof == 'reaped' and is_nobody_elses(queue, made_at)) then return end
     redis.call('DEL', lock)
     notes[#notes + 1] = 'freed the scheduler lock of ' .. queue
 end

@@ -65,6 +65,11 @@ struct Rig {
         REQUIRE(*answer);
         return **answer;
     }
+    // Another worker of its queue.
+    void colleague(const char* hostname, const char* pid, const char* born) {
+        server.ask({"HSET", "rq:worker:other", "pid", pid, "hostname", hostname, "birth", born});
+        server.ask({"SADD", "rq:workers:high", "rq:worker:other"});
+    }
     // Its key's and its job's time is over, and so is the time between two looks.
     void vanish() {
         server.ask({"DEL", key});
@@ -251,6 +256,7 @@ TEST_CASE("a scheduler's lock is freed when it is the dead worker's and is not r
           Case{"ours", "50", true}, Case{"older", "50", false}, Case{"elsewhere", "50", false}}) {
         CAPTURE(one.holder);
         Rig rig;
+        rig.colleague("box", "42", "2026-05-16T01:24:49.500000Z");
         rig.server.ask({"HSET", "rq:scheduler:ours", "hostname", "box", "created_at",
                         "2026-05-16T01:24:50.000000Z"});
         rig.server.ask({"HSET", "rq:scheduler:older", "hostname", "box", "created_at",
@@ -261,6 +267,41 @@ TEST_CASE("a scheduler's lock is freed when it is the dead worker's and is not r
         rig.release(Rig::death(Proof::reaped));
         CHECK(rig.server.number({"EXISTS", "rq:scheduler-lock:high"}) == (one.is_freed ? 0 : 1));
     }
+}
+
+TEST_CASE(
+    "a scheduler's fresh lock is freed where we reaped its worker and nobody else can have it") {
+    const auto is_freed = [](Rig& rig, const char* holder, Proof proof = Proof::reaped) {
+        rig.server.ask({"HSET", "rq:scheduler:ours", "hostname", "box", "created_at",
+                        "2026-05-16T01:24:50.000000Z"});
+        rig.server.ask({"SET", "rq:scheduler-lock:high", holder, "EX", "61"});
+        rig.release(Rig::death(proof));
+        return rig.server.number({"EXISTS", "rq:scheduler-lock:high"}) == 0;
+    };
+    const auto before = "2026-05-16T01:24:49.500000Z";  // the scheduler was made
+    const auto after = "2026-05-16T01:24:50.500000Z";
+    for (const char* holder : {"42", "ours"}) {
+        CAPTURE(holder);
+        const bool is_pid = holder == std::string("42");
+        const auto beside = [&](const char* host, const char* pid, const char* born) {
+            Rig rig;
+            rig.colleague(host, pid, born);
+            return is_freed(rig, holder);
+        };
+        Rig alone;
+        CHECK(is_freed(alone, holder));
+        Rig not_reaped;
+        CHECK(!is_freed(not_reaped, holder, Proof::same_place));
+        CHECK(beside("box", "43", after));
+        CHECK(beside("box", "43", before) == is_pid);
+        CHECK(beside("elsewhere", "43", before) == !is_pid);
+        CHECK(beside("box", "42", before) == false);
+        Rig unknown;
+        unknown.server.ask({"SADD", "rq:workers:high", "rq:worker:expired"});
+        CHECK(!is_freed(unknown, holder));
+    }
+    Rig not_ours;
+    CHECK(!is_freed(not_ours, "43"));
 }
 
 TEST_CASE("a live worker that fell out of the registry is put back whole") {
