@@ -4,6 +4,8 @@ import re
 import signal
 import time
 
+import pytest
+
 from support import processes
 from support.eventually import always, eventually
 
@@ -106,8 +108,9 @@ def test_orphans_wait_lets_the_horse_finish_and_the_job_runs_once(real_rq, redis
     always(0.5, lambda: (job.starts, job.ends) == (1, 1), "one start and one end")
 
 
+@pytest.mark.parametrize("end", ["TERM", "KILL"])  # of the scheduler: the lock is given back, or left
 def test_a_worker_with_scheduler_takes_its_scheduler_along_and_the_replacement_schedules(
-        real_rq, redis_server, muster):
+        real_rq, redis_server, muster, end):
     instance = muster(real_rq.program(extra=["--with-scheduler"]))
     old = instance.running("shap", seconds=30)
     lock = "rq:scheduler-lock:jobs"
@@ -119,7 +122,8 @@ def test_a_worker_with_scheduler_takes_its_scheduler_along_and_the_replacement_s
 
     eventually(30, is_refreshed, "the scheduler refreshing its lock")  # not only forked, but at work
     family = eventually(5, lambda: processes.descendants(old["pid"]))
-    processes.kill(old["pid"])
+    for pid in [old["pid"], *(family if end == "KILL" else [])]:
+        processes.kill(pid)
     new = instance.running("shap", seconds=30, but=[old])
     assert [pid for pid in family if processes.is_alive(pid)] == []
     assert redis_server.traces_of(old["name"]) == []
