@@ -139,8 +139,10 @@ TEST_CASE("what a home-made worker keeps has its unique name in it") {
         {"custom = { hash = \"w:{name}\" }", "program.a.custom.hash: unknown key"},
     };
     for (const auto& [line, part] : wrong) {
-        const auto told = complaint_of(std::string("registry = \"custom\"\n") + line, with_redis);
-        CHECK_MESSAGE(has(told, part), line << " gave " << told);
+        const std::string text = std::string("registry = \"custom\"\n") + line;
+        const auto told = complaint_of(text, with_redis);
+        const bool is_told = has(told, part);
+        CHECK_MESSAGE(is_told, text << " gave " << told);
     }
     CHECK(has(complaint_of("registry = \"rq\"\ncustom = { key = \"{name}\" }", with_redis),
               "acts only with registry = \"custom\""));
