@@ -11,6 +11,23 @@ namespace muster {
 
 enum class LogLevel : std::uint8_t { debug, info, warn, error, critical };
 
+// As the configuration and JSON have it: "warn".
+inline std::string_view level_word(LogLevel level) {
+    switch (level) {
+        case LogLevel::debug:
+            return "debug";
+        case LogLevel::info:
+            return "info";
+        case LogLevel::warn:
+            return "warn";
+        case LogLevel::error:
+            return "error";
+        case LogLevel::critical:
+            return "critical";
+    }
+    return "";
+}
+
 struct LogField {
     std::string_view key;
     std::string value;  // made by the caller; a secret goes through redacted() first (I12)

@@ -145,22 +145,6 @@ std::string_view word(core::Condition condition) {
     return "";
 }
 
-std::string_view word(LogLevel level) {
-    switch (level) {
-        case LogLevel::debug:
-            return "debug";
-        case LogLevel::info:
-            return "info";
-        case LogLevel::warn:
-            return "warn";
-        case LogLevel::error:
-            return "error";
-        case LogLevel::critical:
-            return "critical";
-    }
-    return "";
-}
-
 std::string output_text(const Output& output) {
     switch (output.kind) {
         case OutputKind::forward:
@@ -226,8 +210,9 @@ void Printer::print(const Supervisor& supervisor) {
     }
     if (!supervisor.http_token_file.empty())
         line("http_token_file", in_quotes(supervisor.http_token_file));
-    line("log", fmt::format("{{ level = \"{}\", format = \"{}\" }}", word(supervisor.log_level),
-                            supervisor.log_format == LogFormat::json ? "json" : "text"));
+    line("log",
+         fmt::format("{{ level = \"{}\", format = \"{}\" }}", level_word(supervisor.log_level),
+                     supervisor.log_format == LogFormat::json ? "json" : "text"));
     line("shutdown_timeout", time(supervisor.shutdown_timeout));
 }
 

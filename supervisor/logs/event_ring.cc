@@ -37,22 +37,6 @@ void append_member(std::string& out, std::string_view key, std::string_view valu
 
 }  // namespace
 
-std::string_view level_word(LogLevel level) {
-    switch (level) {
-        case LogLevel::debug:
-            return "debug";
-        case LogLevel::info:
-            return "info";
-        case LogLevel::warn:
-            return "warn";
-        case LogLevel::error:
-            return "error";
-        case LogLevel::critical:
-            return "critical";
-    }
-    return "";
-}
-
 void EventRing::add(LogLevel level,
                     std::string_view time,
                     std::string_view verb,

@@ -68,7 +68,4 @@ private:
     std::string json_;  // kept for its memory
 };
 
-// "info"
-std::string_view level_word(LogLevel level);
-
 }  // namespace muster::logs
