@@ -11,7 +11,8 @@ namespace {
 
 // Of the one that is being replaced: how it came out, once that is known.
 std::optional<Rolled> judge(const Fleet& fleet, ProcessId process, Incarnation before) {
-    if (!fleet.is_there(process) || fleet.is_leaving(process) || fleet.was_asked_down(process))
+    if (fleet.is_shutting_down() || !fleet.is_there(process) || fleet.is_leaving(process) ||
+        fleet.was_asked_down(process))
         return Rolled::was_stopped;
     const ProcessMachine& machine = fleet.machine(process);
     if (machine.incarnation() == before) return std::nullopt;
@@ -131,8 +132,7 @@ bool Rolls::advance(Roll& roll, const Fleet& fleet, News& news, const Renew& ren
     for (;;) {
         if (roll.current) {
             const ProcessId current = roll.current->process;
-            const auto how = fleet.is_shutting_down() ? Rolled::was_stopped
-                                                      : judge(fleet, current, roll.current->before);
+            const auto how = judge(fleet, current, roll.current->before);
             if (!how) return false;
             tell(current, *how);
             roll.current.reset();
