@@ -103,4 +103,17 @@ Duration ms_of(const std::string& text) {
     return std::chrono::milliseconds{std::clamp(ms, -most, most)};
 }
 
+System::LookDone release_found(redis::Client& client,
+                               const SystemOptions& options,
+                               const Release& release,
+                               std::function<void(const Registration&)> release_known,
+                               System::ReleaseDone done) {
+    return [&client, &options, release, release_known = std::move(release_known),
+            done = std::move(done)](const Result<std::vector<System::Found>>& found) {
+        if (!found) return done(found.error());
+        if (const auto& known = found->front().second) return release_known(*known);
+        drop_claim_of(client, options, release, Released::Verdict::nothing_there, done);
+    };
+}
+
 }  // namespace muster::registry

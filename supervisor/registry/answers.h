@@ -36,4 +36,12 @@ void drop_claim_of(redis::Client& client,
                    Released::Verdict verdict,
                    System::ReleaseDone done);
 
+// Of a worker that died before it was seen, when it has been looked for: what was found is
+// released by `release_known`, and where there is nothing its claim goes.
+System::LookDone release_found(redis::Client& client,
+                               const SystemOptions& options,
+                               const Release& release,
+                               std::function<void(const Registration&)> release_known,
+                               System::ReleaseDone done);
+
 }  // namespace muster::registry

@@ -48,14 +48,12 @@ void Sidekiq::work(std::vector<std::string> names, WorkDone done) {
 
 void Sidekiq::release(const Release& release, ReleaseDone done) {
     if (release.registration) return release_known(release, *release.registration, std::move(done));
-    // It died before it was seen.
-    look({sought_of(release)},
-         lifeline_.guard([this, release, done = std::move(done)](Result<std::vector<Found>> found) {
-             if (!found) return done(found.error());
-             if (const auto& known = found->front().second)
-                 return release_known(release, *known, done);
-             drop_claim_of(client_, options_, release, Released::Verdict::nothing_there, done);
-         }));
+    look({sought_of(release)}, lifeline_.guard(release_found(
+                                   client_, options_, release,
+                                   [this, release, done](const Registration& known) {
+                                       release_known(release, known, done);
+                                   },
+                                   done)));
 }
 
 void Sidekiq::release_known(const Release& release, const Registration& known, ReleaseDone done) {
