@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 namespace muster {
 
@@ -52,7 +53,7 @@ Result<Duration> parse_duration(std::string_view text) {
     const double nanoseconds = number * static_cast<double>(unit.count());
     if (nanoseconds > static_cast<double>(longest.count()))
         return Error{fmt::format("'{}' is longer than ten years", text)};
-    return Duration{static_cast<Duration::rep>(nanoseconds + 0.5)};
+    return Duration{std::llround(nanoseconds)};
 }
 
 std::string format_duration(Duration duration) {

@@ -113,6 +113,7 @@ void end_everybody() {
 
 Error begin_anew(std::vector<std::string> words, const std::optional<FileLimit>& files) {
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     if (files) {

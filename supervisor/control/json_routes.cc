@@ -291,7 +291,7 @@ void in_registry(const Call& call) {
 
 struct Row {
     Route route;
-    void (*answer)(const Call& call);
+    void (*answer)(const Call& call) = nullptr;
 };
 
 // The whole API; docs/openapi.json describes it, and a test holds the two together.

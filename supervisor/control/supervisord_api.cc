@@ -303,6 +303,7 @@ void SupervisordApi::multicall(const Params& params, const Answer& answer) {
 
 // ── the table ──────────────────────────────────────────────────────────────────────────────────
 
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): a table; each of its rows is simple
 const std::vector<SupervisordApi::Method>& SupervisordApi::methods() {
     using Api = SupervisordApi;
     static const std::vector<Method> all = [] {

@@ -387,6 +387,17 @@ void Fleet::judge_fatal(const Slot& slot, const Moment& moment, Actions& actions
     if (all_are_fatal) shut_down(1, moment, actions);
 }
 
+namespace {
+
+// As the status of the whole, where this one failed first.
+int status_of(const ProcessMachine& machine) {
+    if (machine.state() == State::fatal) return 1;
+    const Exit exit = machine.last_exit().value_or(Exit{false, 1});
+    return exit.by_signal ? 128 + exit.number : exit.number;
+}
+
+}  // namespace
+
 // Nothing is left to run: the status to end with, or nothing where an operator may still want
 // something.
 std::optional<int> Fleet::natural_end() const {
@@ -401,10 +412,7 @@ std::optional<int> Fleet::natural_end() const {
         if (machine.state() == State::stopped) continue;
         has_ended = true;
         if (first_failure || !machine.policy().essential || machine.ended_as_expected()) continue;
-        const Exit exit = machine.last_exit().value_or(Exit{false, 1});
-        first_failure = machine.state() == State::fatal ? 1
-                        : exit.by_signal                ? 128 + exit.number
-                                                        : exit.number;
+        first_failure = status_of(machine);
     }
     if (!has_ended) return std::nullopt;
     return first_failure.value_or(0);

@@ -30,15 +30,13 @@ void OomEvidence::count(const control::Death& death) {
 void OomEvidence::weigh(control::Death& death) {
     if (!is_current_) count(death);
     const bool is_kill = death.by_signal && death.number == SIGKILL;
-    if (!is_kill) {
+    if (!is_kill || (is_known_ && kills_ == 0)) {
         death.oom = control::Death::Oom::no;
     } else if (!is_known_) {
         death.oom = control::Death::Oom::unknown;
         death.oom_evidence = counter_.path().empty()
                                  ? "this cgroup does not tell of the out-of-memory killer"
                                  : counter_.path() + " cannot be read any more";
-    } else if (kills_ == 0) {
-        death.oom = control::Death::Oom::no;
     } else {
         death.oom = control::Death::Oom::likely;
         death.oom_evidence =
