@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "client/asking.h"
 #include "client/http_client.h"
-#include "client/json_reading.h"
+#include "client/selected.h"
 #include "control/percent.h"
 
 namespace muster::client {
@@ -53,28 +55,6 @@ bool print_more(std::vector<Followed>& all) {
 
 }  // namespace
 
-std::vector<std::string> selected_ids(const CommandLine& line, const std::string& body) {
-    Json json = parse_json(body);
-    std::vector<std::string> ids;
-    for (const Json& process : elements(json, "processes")) {
-        const std::string id = text_of(process, "id");
-        for (const std::string& selector : line.selectors) {
-            if (!selects(selector, text_of(process, "program"), id, text_of(process, "group")))
-                continue;
-            ids.push_back(id);
-            break;
-        }
-    }
-    return ids;
-}
-
-Printed nobody_selected(const CommandLine& line) {
-    return failed(
-        line, exit_no_such_process,
-        Error{fmt::format("no process or program is called '{}'", fmt::join(line.selectors, " ")),
-              "`muster status` lists them"});
-}
-
 void Labelled::append(std::string& out, std::string_view bytes) {
     if (label_.empty()) {
         out += bytes;
@@ -96,11 +76,9 @@ void Labelled::end(std::string& out) {
 }
 
 Printed show_logs(const CommandLine& line) {
-    const auto processes = ask(line, "GET", "/v1/processes");
-    if (!processes) return failed(line, exit_unreachable, processes.error());
-    if (processes->status != 200) return refused(line, *processes);
-    const std::vector<std::string> ids = selected_ids(line, processes->body);
-    if (ids.empty()) return nobody_selected(line);
+    auto chosen = selected(line);
+    if (auto* nobody = std::get_if<Printed>(&chosen)) return std::move(*nobody);
+    const auto& ids = std::get<std::vector<std::string>>(chosen);
     Printed printed;
     std::vector<Followed> followed;
     for (const std::string& id : ids) {

@@ -1,15 +1,15 @@
 #pragma once
 
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include "client/control_verbs.h"
 
 namespace muster::client {
 
 // The last lines of the selected processes, and with -f what follows, straight to stdout.
 Printed show_logs(const CommandLine& line);
-
-// The processes in the answer to GET /v1/processes that are selected.
-std::vector<std::string> selected_ids(const CommandLine& line, const std::string& body);
-Printed nobody_selected(const CommandLine& line);
 
 // Puts the process in front of each line, whatever the pieces it comes in.
 class Labelled {

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/text.h"
 #include "client/asking.h"
 #include "client/json_reading.h"
-#include "client/logs_view.h"
+#include "client/selected.h"
 #include "client/table.h"
 #include "control/percent.h"
 
@@ -63,7 +65,7 @@ std::string cleaned(const Json& death) {
 }
 
 std::string outcome(const Json& death) {
-    const std::string next = text_of(death, "next");
+    std::string next = text_of(death, "next");
     if (next != "BACKOFF") return next;
     const Duration pause = seconds_of(death, "pause");
     return pause > Duration{} ? fmt::format("{} for {}", next, span(death, "pause"))
@@ -124,11 +126,9 @@ std::string why_text(const std::string& body) {
 }
 
 Printed show_why(const CommandLine& line) {
-    const auto processes = ask(line, "GET", "/v1/processes");
-    if (!processes) return failed(line, exit_unreachable, processes.error());
-    if (processes->status != 200) return refused(line, *processes);
-    const std::vector<std::string> ids = selected_ids(line, processes->body);
-    if (ids.empty()) return nobody_selected(line);
+    auto chosen = selected(line);
+    if (auto* nobody = std::get_if<Printed>(&chosen)) return std::move(*nobody);
+    const auto& ids = std::get<std::vector<std::string>>(chosen);
     Printed printed;
     Json all = Json::array();
     for (const std::string& id : ids) {

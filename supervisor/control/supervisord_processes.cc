@@ -32,7 +32,7 @@ std::int32_t epoch(WallTime time) {
 std::string uptime_text(std::int64_t seconds) {
     seconds = std::max<std::int64_t>(seconds, 0);
     const std::int64_t days = seconds / 86'400;
-    const auto clock =
+    auto clock =
         fmt::format("{}:{:02}:{:02}", seconds % 86'400 / 3'600, seconds % 3'600 / 60, seconds % 60);
     if (days == 0) return clock;
     return fmt::format("{} day{}, {}", days, days == 1 ? "" : "s", clock);

@@ -37,6 +37,7 @@ public:
     Housekeeping(loop::Loop& loop, Log& log, redis::Client& client, const Options& options);
     Housekeeping(const Housekeeping&) = delete;
     Housekeeping& operator=(const Housekeeping&) = delete;
+    ~Housekeeping() = default;
 
     void start() { sweep_.start(); }
 

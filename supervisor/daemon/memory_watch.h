@@ -18,9 +18,9 @@ namespace muster::daemon {
 class MemoryWatch {
 public:
     struct Watched {
-        ProcessId process;
-        Incarnation who;
-        Pid leader;
+        ProcessId process{0};
+        Incarnation who{0};
+        Pid leader{0};
         config::Memory limit;
     };
     enum class Excess : std::uint8_t { soft, hard };
@@ -34,6 +34,7 @@ public:
         : loop_(loop), events_(std::move(events)), timer_(loop, [this] { look(); }) {}
     MemoryWatch(const MemoryWatch&) = delete;
     MemoryWatch& operator=(const MemoryWatch&) = delete;
+    ~MemoryWatch() = default;
 
     void want(bool is_wanted);  // whether any program has a limit
 

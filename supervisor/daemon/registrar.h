@@ -134,7 +134,7 @@ private:
     registry::Settlement settlement_;
     registry::Attendance attendance_;
     struct Kept {
-        registry::RegistryKind kind;
+        registry::RegistryKind kind = registry::RegistryKind::none;
         registry::Registration registration;
     };
     std::map<ProcessId, Kept> kept_;

@@ -99,7 +99,6 @@ private:
 
     void signalled(int number);
     bool passed_on(int number);
-    void reap();
     void deadline();
     void begin_shutdown(bool is_fast, const char* why);
     void enter_stopping(const char* why);

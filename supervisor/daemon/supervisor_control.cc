@@ -262,6 +262,7 @@ std::optional<control::ApiError> Supervisor::act(control::Verb verb,
         case control::Verb::quiet:
         case control::Verb::resume: {
             std::vector<control::VerbOutcome> outcomes;
+            outcomes.reserve(processes.size());
             for (const ProcessId id : processes)
                 outcomes.push_back(quiet(id, verb == control::Verb::quiet));
             done(std::move(outcomes));

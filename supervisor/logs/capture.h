@@ -67,6 +67,8 @@ public:
             CapturedStream stream,
             UniqueFd pipe_read_end,
             std::function<void()> done);
+    Capture(const Capture&) = delete;
+    Capture& operator=(const Capture&) = delete;
     ~Capture() override;
 
 private:

@@ -24,6 +24,8 @@ public:
                 CapturedStream stream,
                 UniqueFd pipe_read_end,
                 std::function<void()> done);
+    FileCapture(const FileCapture&) = delete;
+    FileCapture& operator=(const FileCapture&) = delete;
     ~FileCapture() override;
 
 private:

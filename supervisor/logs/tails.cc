@@ -41,9 +41,4 @@ bool Tails::is_followed(StreamKey stream) const {
     return !followers_.empty() && followers_.contains(stream);
 }
 
-void Tails::drop(StreamKey stream) {
-    rings_.erase(stream);
-    followers_.erase(stream);
-}
-
 }  // namespace muster::logs

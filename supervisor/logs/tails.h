@@ -51,7 +51,6 @@ public:
     void follow(StreamKey stream, Follower& follower);
     void forget(StreamKey stream, Follower& follower);
     [[nodiscard]] bool is_followed(StreamKey stream) const;
-    void drop(StreamKey stream);  // of a process that is no more; its followers hear nothing again
 
 private:
     struct Hash {

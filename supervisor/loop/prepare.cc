@@ -18,8 +18,4 @@ void Prepare::arm() {
     });
 }
 
-void Prepare::disarm() {
-    if (is_active()) uv_idle_stop(raw());
-}
-
 }  // namespace muster::loop

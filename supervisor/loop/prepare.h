@@ -13,7 +13,6 @@ public:
     Prepare(Loop& loop, std::function<void()> callback);
 
     void arm();
-    void disarm();
 };
 
 }  // namespace muster::loop

@@ -19,7 +19,7 @@ class Sentinel {
 public:
     struct Answer {
         Address master;
-        std::size_t told_by;  // index in url.sentinels: asked first the next time
+        std::size_t told_by = 0;  // index in url.sentinels: asked first the next time
     };
     // Once, never inside the constructor.
     using Found = std::function<void(Result<Answer>)>;
@@ -32,6 +32,7 @@ public:
              Found found);
     Sentinel(const Sentinel&) = delete;
     Sentinel& operator=(const Sentinel&) = delete;
+    ~Sentinel() = default;
 
 private:
     void ask_next();

@@ -67,6 +67,7 @@ public:
     Attendance(loop::Loop& loop, Duration interval, AttendanceTools tools);
     Attendance(const Attendance&) = delete;
     Attendance& operator=(const Attendance&) = delete;
+    ~Attendance() = default;
 
     void add(ProcessId process,
              Incarnation incarnation,
@@ -79,8 +80,8 @@ public:
 
 private:
     struct Worker {
-        Incarnation incarnation;
-        RegistryKind kind;
+        Incarnation incarnation{0};
+        RegistryKind kind = RegistryKind::none;
         Registration registration;
         Attending attending;
         std::optional<std::string> told;  // as judged last

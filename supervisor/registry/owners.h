@@ -34,6 +34,7 @@ public:
     Owners(redis::Client& client, std::string prefix);
     Owners(const Owners&) = delete;
     Owners& operator=(const Owners&) = delete;
+    ~Owners() = default;
 
     // Replaces what was read before. Answered once; not to be called again before the answer.
     void read(std::function<void(Outcome)> done);

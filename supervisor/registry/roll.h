@@ -160,6 +160,7 @@ public:
          RollEvents events);
     Roll(const Roll&) = delete;
     Roll& operator=(const Roll&) = delete;
+    ~Roll() = default;
 
     void put(const RollEntry& entry);  // right after the spawn
     void registered(const std::string& given, const Registration& as);

@@ -61,9 +61,10 @@ void Sweep::time_has_come() {
 
 void Sweep::run(bool applies, SweepPass::Each each, SweepPass::Done done) {
     if (order_) {
-        client_.command({"PING"}, lifeline_.guard([done = std::move(done)](Result<redis::Reply>) {
-            done(Error{"a sweep is under way already", "try again in a moment"});
-        }));
+        client_.command({"PING"},
+                        lifeline_.guard([done = std::move(done)](const Result<redis::Reply>&) {
+                            done(Error{"a sweep is under way already", "try again in a moment"});
+                        }));
         return;
     }
     begin({.applies = applies,

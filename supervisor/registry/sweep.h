@@ -61,6 +61,7 @@ public:
           SweepEvents events);
     Sweep(const Sweep&) = delete;
     Sweep& operator=(const Sweep&) = delete;
+    ~Sweep() = default;
 
     void start();  // sweeping on the interval
 

@@ -89,6 +89,7 @@ public:
               std::string& search);
     SweepPass(const SweepPass&) = delete;
     SweepPass& operator=(const SweepPass&) = delete;
+    ~SweepPass() = default;
 
     // Once. `done` may destroy the pass.
     void start(Each each, Done done);

@@ -42,6 +42,7 @@ public:
     Vetoes(redis::Client& client, LifeSigns signs);
     Vetoes(const Vetoes&) = delete;
     Vetoes& operator=(const Vetoes&) = delete;
+    ~Vetoes() = default;
 
     void ask(std::vector<std::string> names, Answer answer);
     // The names of connections are read once, by the first question after this.

@@ -96,6 +96,7 @@ public:
                Options options);
     WorkerList(const WorkerList&) = delete;
     WorkerList& operator=(const WorkerList&) = delete;
+    ~WorkerList() = default;
 
     // Answered once, never inside the call; one after the other.
     void page(PageWanted wanted, Done done);

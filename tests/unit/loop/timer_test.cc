@@ -121,16 +121,6 @@ TEST_CASE("what is prepared in a turn runs before the loop sleeps, also when pre
     CHECK(order == "t12");
 }
 
-TEST_CASE("a prepared call can be taken back") {
-    Loop loop;
-    int calls = 0;
-    Prepare prepare{loop, [&] { ++calls; }};
-    prepare.arm();
-    prepare.disarm();
-    some_turns(loop);
-    CHECK(calls == 0);
-}
-
 TEST_CASE(
     "a guarded function does nothing after its owner's death, and takes what cannot be copied") {
     std::vector<int> seen;
