@@ -280,6 +280,7 @@ def test_custom_what_a_life_left_that_was_killed_whole_goes_at_the_next_start(
         job_system, foreign, muster):
     system = job_system(job_systems.HomeMade)
     other = foreign(system)
+    eventually(30, lambda: other.name in system.listed())
     instance = muster(system.program())
     old = instance.running("worker", seconds=30)
     os.kill(instance.pid, signal.SIGSTOP)  # it would see its worker die
