@@ -14,7 +14,8 @@ namespace muster::client {
 namespace {
 
 std::string or_dash(std::string text) {
-    return text.empty() ? "-" : text;
+    if (text.empty()) return "-";
+    return text;
 }
 
 Colour colour_of(std::string_view state) {

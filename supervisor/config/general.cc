@@ -301,6 +301,12 @@ constexpr bool has_tls = true;
 constexpr bool has_tls = false;
 #endif
 
+bool is_known_scheme(std::string_view scheme) {
+    static constexpr std::string_view known[] = {"redis", "rediss", "unix", "redis+sentinel",
+                                                 "rediss+sentinel"};
+    return std::find(std::begin(known), std::end(known), scheme) != std::end(known);
+}
+
 std::string_view wrong_url(std::string_view url) {
     const auto scheme_end = url.find("://");
     if (url.empty()) return "is empty";
@@ -308,8 +314,8 @@ std::string_view wrong_url(std::string_view url) {
     if (url.find('\0') != url.npos) return "has a NUL in it";
     if (scheme_end == url.npos) return "has no scheme";
     const auto scheme = url.substr(0, scheme_end);
-    const bool is_sentinel = scheme == "redis+sentinel" || scheme == "rediss+sentinel";
-    if (scheme != "redis" && scheme != "rediss" && scheme != "unix" && !is_sentinel)
+    const bool is_sentinel = scheme.ends_with("+sentinel");
+    if (!is_known_scheme(scheme))
         return "does not begin with redis://, rediss://, unix:// or redis+sentinel://";
     if (scheme.starts_with("rediss") && !has_tls)
         return "asks for TLS, which this muster was built without";

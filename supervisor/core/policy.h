@@ -82,6 +82,7 @@ private:
 struct Priority {
     std::uint32_t group = 999;
     std::uint32_t own = 999;
+    // NOLINTNEXTLINE(modernize-use-nullptr): there is no null pointer in it
     friend auto operator<=>(const Priority&, const Priority&) = default;
 };
 

@@ -18,7 +18,7 @@ std::string text_of(const config::Autoscale& rule,
     const std::string bounds = fmt::format("{} to {}", rule.min, rule.max);
     if (verdict.cause == Cause::unknown)
         return fmt::format("nobody knows how many jobs wait, so it stays ({})", bounds);
-    const std::string need =
+    std::string need =
         fmt::format("{} {}, {} for each process{}: {} needed ({})", *load.depth,
                     *load.depth == 1 ? "job waits" : "jobs wait", rule.jobs_per_process,
                     load.busy ? fmt::format(", {} busy", *load.busy) : "", verdict.need, bounds);

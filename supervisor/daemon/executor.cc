@@ -336,10 +336,11 @@ child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
     else
         spec.environment = not_overridden(prepared, settings);
     for (const auto& [key, value] : prepared.from_file) {
-        if (!settings.environment.contains(key)) spec.environment.push_back(key + "=" + value);
+        if (!settings.environment.contains(key))
+            spec.environment.push_back(fmt::format("{}={}", key, value));
     }
     for (const auto& [key, value] : settings.environment) {
-        spec.environment.push_back(key + "=" + config::fill(value, values));
+        spec.environment.push_back(fmt::format("{}={}", key, config::fill(value, values)));
     }
     spec.environment.push_back("MUSTER_WORKER_NAME=" + parts.name);
     spec.environment.push_back("MUSTER_PROGRAM=" + fleet_.program_name(program));

@@ -83,8 +83,22 @@ bool has_random_part(std::string_view path) {
 
 enum class Members { nobody, ours, others };
 
-// Who is in this control group and those below it: `ours` when we are there and nobody from outside
+// Who is in one control group: `ours` when we are there and nobody from outside
 // of our pid namespace, `others` also where that cannot be seen.
+Members listed_in(const std::filesystem::path& group) {
+    bool sees_us = false;
+    std::ifstream members(group / "cgroup.procs");
+    if (!members.is_open()) return Members::others;
+    // A process outside of our pid namespace is shown as 0.
+    for (long pid = 0; members >> pid;) {
+        if (pid == 0) return Members::others;
+        if (pid == ::getpid()) sees_us = true;
+    }
+    if (members.bad()) return Members::others;
+    return sees_us ? Members::ours : Members::nobody;
+}
+
+// In this one and those below it.
 Members members_of(const std::string& point) {
     bool sees_us = false;
     int groups = 0;
@@ -93,14 +107,9 @@ Members members_of(const std::string& point) {
         const std::filesystem::path group = std::move(open.back());
         open.pop_back();
         if (++groups > most_groups) return Members::others;
-        std::ifstream members(group / "cgroup.procs");
-        if (!members.is_open()) return Members::others;
-        // A process outside of our pid namespace is shown as 0.
-        for (long pid = 0; members >> pid;) {
-            if (pid == 0) return Members::others;
-            if (pid == ::getpid()) sees_us = true;
-        }
-        if (members.bad()) return Members::others;
+        const Members listed = listed_in(group);
+        if (listed == Members::others) return listed;
+        sees_us = sees_us || listed == Members::ours;
         std::error_code failure;
         for (const auto& entry : std::filesystem::directory_iterator(group, failure)) {
             if (entry.is_directory(failure) && !entry.is_symlink(failure))

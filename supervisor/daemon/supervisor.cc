@@ -78,7 +78,7 @@ Supervisor::Supervisor(const Settings& loaded, Tools tools)
                 fleet_,
                 parts_,
                 std::move(tools),
-                [this](core::Event event) { post(std::move(event)); }),
+                [this](core::Event event) { post(event); }),
       waits_(loop_, fleet_, parts_),
       roll_waits_(loop_, log_, fleet_, parts_),
       memory_(loop_,
@@ -242,7 +242,7 @@ core::Moment Supervisor::moment() {
 }
 
 void Supervisor::post(core::Event event) {
-    queue_.push_back(std::move(event));
+    queue_.push_back(event);
     if (!is_draining_) drain();
 }
 
@@ -256,7 +256,7 @@ void Supervisor::drain() {
             const std::vector<core::Order> orders = std::exchange(actions_.orders, {});
             for (const core::Order& order : orders) carry_out(order);
         } else if (!queue_.empty()) {
-            const core::Event event = std::move(queue_.front());
+            const core::Event event = queue_.front();
             queue_.pop_front();
             fleet_.handle(event, moment(), actions_);
         } else {

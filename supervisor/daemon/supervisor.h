@@ -25,6 +25,7 @@
 #include "core/fleet.h"
 #include "daemon/autoscaler.h"
 #include "daemon/executor.h"
+#include "daemon/gathered.h"
 #include "daemon/housekeeping.h"
 #include "daemon/listeners.h"
 #include "daemon/memory_watch.h"
@@ -178,6 +179,11 @@ private:
                FileRead& file,
                bool wait,
                const control::VerbDone& done);
+    [[nodiscard]] std::vector<std::string> to_be_put(const config::Difference& difference,
+                                                     const config::Config& wanted) const;
+    void apply_to(const config::ProgramChange& change,
+                  bool wait,
+                  const std::shared_ptr<Gathered>& all);
     std::vector<ProgramId> put(const std::vector<std::string>& programs, FileRead& file);
     void keep_old_settings(ProgramId program);
 

@@ -18,6 +18,8 @@ namespace {
 class LogFollower final : public control::BodySource, private logs::Follower {
 public:
     LogFollower(logs::Tails& tails, logs::StreamKey stream) : tails_(tails), stream_(stream) {}
+    LogFollower(const LogFollower&) = delete;
+    LogFollower& operator=(const LogFollower&) = delete;
     ~LogFollower() override {
         if (sink_ != nullptr) tails_.forget(stream_, *this);
     }

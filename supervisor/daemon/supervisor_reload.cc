@@ -225,6 +225,42 @@ void Supervisor::keep_old_settings(ProgramId id) {
     }
 }
 
+// What is new or changed, and whoever has another place in the order of start: its group's may have
+// changed.
+std::vector<std::string> Supervisor::to_be_put(const config::Difference& difference,
+                                               const config::Config& wanted) const {
+    std::vector<std::string> names = difference.added;
+    for (const config::ProgramChange& change : difference.changed) names.push_back(change.program);
+    const std::vector<core::Priority> priorities = config::priorities_of(wanted);
+    for (std::size_t i = 0; i < priorities.size(); ++i) {
+        const std::string& name = wanted.programs[i].name;
+        const auto known = fleet_.program_called(name);
+        if (known && fleet_.is_there(*known) && fleet_.plan(*known).priority != priorities[i])
+            names.push_back(name);
+    }
+    return names;
+}
+
+// Its settings are in place: the number of its processes, and new lives where they need some.
+void Supervisor::apply_to(const config::ProgramChange& change,
+                          bool wait,
+                          const std::shared_ptr<Gathered>& all) {
+    const ProgramId id = fleet_.program_called(change.program).value();
+    const bool is_numbered = programs_.settings(id).processes.has_value();
+    const bool is_replaced = !change.restart.empty() || change.is_renamed;
+    if (change.processes && is_replaced)
+        resize_now(id, change.processes->second, is_numbered, {}, wait, Gathered::share(all));
+    else if (change.processes)
+        resize(id, change.processes->second, is_numbered, wait, Gathered::share(all));
+    if (change.restart.empty()) return;
+    if (queues_) queues_->forget(id);  // its new workers tell theirs
+    std::vector<ProcessId> processes = fleet_.processes_of(id);
+    std::erase_if(processes, [&](ProcessId process) {
+        return fleet_.is_leaving(process) || !parts_[process.value()].made_of;
+    });
+    if (!processes.empty()) roll(processes, wait, Gathered::share(all));
+}
+
 void Supervisor::apply(const config::Difference& difference,
                        FileRead& file,
                        bool wait,
@@ -237,16 +273,7 @@ void Supervisor::apply(const config::Difference& difference,
     for (const std::string& name : difference.removed)
         removed.push_back(fleet_.program_called(name).value());
 
-    std::vector<std::string> names = difference.added;
-    for (const config::ProgramChange& change : difference.changed) names.push_back(change.program);
-    const std::vector<core::Priority> priorities = config::priorities_of(file.config);
-    for (std::size_t i = 0; i < priorities.size(); ++i) {
-        const std::string& name = file.config.programs[i].name;
-        const auto known = fleet_.program_called(name);  // its group's may have changed
-        if (known && fleet_.is_there(*known) && fleet_.plan(*known).priority != priorities[i])
-            names.push_back(name);
-    }
-    put(names, file);
+    put(to_be_put(difference, file.config), file);
     order_.clear();
     for (const config::Program& program : file.config.programs)
         order_.push_back(fleet_.program_called(program.name).value());
@@ -258,22 +285,7 @@ void Supervisor::apply(const config::Difference& difference,
         const core::ProgramPlan& plan = fleet_.plan(id);
         resize_now(id, plan.processes, plan.is_numbered, {}, wait, Gathered::share(all));
     }
-    for (const config::ProgramChange& change : difference.changed) {
-        const ProgramId id = fleet_.program_called(change.program).value();
-        const bool is_numbered = programs_.settings(id).processes.has_value();
-        const bool is_replaced = !change.restart.empty() || change.is_renamed;
-        if (change.processes && is_replaced)
-            resize_now(id, change.processes->second, is_numbered, {}, wait, Gathered::share(all));
-        else if (change.processes)
-            resize(id, change.processes->second, is_numbered, wait, Gathered::share(all));
-        if (change.restart.empty()) continue;
-        if (queues_) queues_->forget(id);  // its new workers tell theirs
-        std::vector<ProcessId> processes = fleet_.processes_of(id);
-        std::erase_if(processes, [&](ProcessId process) {
-            return fleet_.is_leaving(process) || !parts_[process.value()].made_of;
-        });
-        if (!processes.empty()) roll(processes, wait, Gathered::share(all));
-    }
+    for (const config::ProgramChange& change : difference.changed) apply_to(change, wait, all);
     std::vector<ProcessId> leaving;
     for (const ProgramId id : removed) {
         const auto& processes = fleet_.processes_of(id);

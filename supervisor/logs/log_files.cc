@@ -385,7 +385,8 @@ void LogFiles::read(const std::string& path,
         is_done ? done(std::move(*piece)) : done(std::nullopt);
     };
     if (LogFile* file = find(path)) return file->visit({[in_pool](auto&) { in_pool(); }, answer});
-    beside({in_pool, [this, path, choose, done, answer](bool is_done) {
+    beside({in_pool,
+            [this, path, choose = std::move(choose), done = std::move(done), answer](bool is_done) {
                 // A process that has begun to write meanwhile: what follows must join.
                 if (is_done && find(path) != nullptr) return read(path, choose, done);
                 answer(is_done);

@@ -179,6 +179,11 @@ void mask(std::string& text, const std::string& secret) {
         text.replace(at, secret.size(), "***"), at += 3;
 }
 
+bool lacks_password(const Url& url) {
+    return (!url.username.empty() && url.password.empty()) ||
+           (!url.sentinel_username.empty() && url.sentinel_password.empty());
+}
+
 }  // namespace
 
 std::string without_secrets(std::string text, const Url& url) {
@@ -222,9 +227,7 @@ Result<Url> parse_url(std::string_view text) {
     if (!error && !is_unix) error = read_database(path.substr(service_end), url);
     if (!error) error = read_query(query, url);
     if (error) return *error;
-    if ((!url.username.empty() && url.password.empty()) ||
-        (!url.sentinel_username.empty() && url.sentinel_password.empty()))
-        return wrong("has a user but no password");
+    if (lacks_password(url)) return wrong("has a user but no password");
     url.shown = shown(url, !url.username.empty() || !url.password.empty());
     return url;
 }

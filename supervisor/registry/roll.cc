@@ -177,7 +177,9 @@ std::optional<CustomEntry> custom_of(const Json& json) {
     const auto* member = word("member");
     const auto* key = word("key");
     const auto fields = json.find("fields");
-    if (!set || !member || !key || fields == json.end() || !fields->is_array()) return std::nullopt;
+    if (set == nullptr || member == nullptr || key == nullptr || fields == json.end() ||
+        !fields->is_array())
+        return std::nullopt;
     CustomEntry custom{.set = *set, .member = *member, .key = *key, .fields = {}};
     for (const Json& field : *fields) {
         const bool is_pair =
@@ -186,6 +188,26 @@ std::optional<CustomEntry> custom_of(const Json& json) {
         custom.fields.emplace_back(field[0].get<std::string>(), field[1].get<std::string>());
     }
     return custom;
+}
+
+std::vector<std::string> words_at(const Json& json, const char* key) {
+    std::vector<std::string> words;
+    const auto found = json.find(key);
+    if (found == json.end() || !found->is_array()) return words;
+    for (const Json& each : *found) {
+        if (each.is_string()) words.push_back(each.get<std::string>());
+    }
+    return words;
+}
+
+Poison poison_of(const Json& json) {
+    const auto found = json.find("poison");
+    if (found == json.end() || !found->is_array() || found->size() != 2) return {};
+    const Json& deaths = (*found)[0];
+    const Json& within = (*found)[1];
+    if (!deaths.is_number_unsigned() || !within.is_number_unsigned()) return {};
+    return {.deaths = deaths.get<std::uint32_t>(),
+            .within = std::chrono::milliseconds{within.get<std::int64_t>()}};
 }
 
 }  // namespace
@@ -241,20 +263,11 @@ std::optional<RollEntry> decode_entry(std::string_view given, std::string_view t
     entry.registered_pid = word("registered_pid");
     entry.birth = word("birth");
     entry.version = word("version");
-    if (const auto queues = json.find("queues"); queues != json.end() && queues->is_array()) {
-        for (const Json& queue : *queues) {
-            if (queue.is_string()) entry.queues.push_back(queue.get<std::string>());
-        }
-    }
+    entry.queues = words_at(json, "queues");
     const std::string jobs = word("jobs");
     if (jobs == "fail") entry.jobs = core::Jobs::fail;
     if (jobs == "leave") entry.jobs = core::Jobs::leave;
-    if (const auto poison = json.find("poison");
-        poison != json.end() && poison->is_array() && poison->size() == 2 &&
-        (*poison)[0].is_number_unsigned() && (*poison)[1].is_number_unsigned()) {
-        entry.poison.deaths = (*poison)[0].get<std::uint32_t>();
-        entry.poison.within = std::chrono::milliseconds{(*poison)[1].get<std::int64_t>()};
-    }
+    entry.poison = poison_of(json);
     if (const auto custom = json.find("custom"); custom != json.end() && custom->is_object())
         entry.custom = custom_of(*custom);
     if (entry.kind.empty() || entry.pid <= 0) return std::nullopt;

@@ -73,7 +73,7 @@ bool is_settled(Released::Verdict verdict) {
 // One instance that is being settled.
 struct Settlement::Case {
     InstanceFacts facts;
-    Proof proof;
+    Proof proof = Proof::reaped;
     CaseDone done;
     std::vector<RollEntry> entries;
     std::vector<std::size_t> open;   // of the entries: still to be released
