@@ -40,7 +40,7 @@ def test_an_idle_worker_that_stands_still_is_restarted(real_rq, redis_server, mu
     worker = instance.running("shap", seconds=30)
     os.kill(worker["pid"], signal.SIGSTOP)
     new = instance.running("shap", seconds=30, but=[worker])
-    assert instance.log_lines(" unhealthy ", worker["name"], "heartbeat has stood still")
+    instance.logged(" unhealthy ", worker["name"], "heartbeat has stood still")
     assert not processes.is_alive(worker["pid"]) and new["pid"] != worker["pid"]
     assert redis_server.traces_of(worker["name"]) == []
 

@@ -83,8 +83,8 @@ def test_a_command_that_cannot_be_run_says_so_and_the_others_go_on(muster, comma
         'backoff = { initial = "50ms", max = "100ms" }\n')
     bystander = instance.running("bystander")
     eventually(10, lambda: instance.state("bad") == "FATAL")
-    told = instance.log_lines("bad", command.split()[0])
-    assert told and reason in " ".join(told), instance.log()
+    told = instance.logged("bad", command.split()[0])
+    assert reason in " ".join(told), instance.log()
     assert instance.one("bad")["last_exit"] is None or instance.one("bad")["last_exit"]["reason"]
     assert instance.one("bystander")["pid"] == bystander["pid"]
 
@@ -94,7 +94,7 @@ def test_a_directory_that_is_not_there_is_named(muster):
         f'{BYSTANDER}[program.bad]\ncommand = "true"\ndirectory = "/nonexistent/place"\n'
         'start_limit = 1\non_fatal = "stay"\n')
     eventually(10, lambda: instance.state("bad") == "FATAL")
-    assert instance.log_lines("/nonexistent/place")
+    instance.logged("/nonexistent/place")
     instance.running("bystander")
 
 

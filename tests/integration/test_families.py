@@ -46,7 +46,7 @@ def test_a_worker_that_ignores_TERM_is_killed_after_its_time(muster):
     worker = instance.running("deaf")
     assert instance.post("/v1/processes/deaf/stop?wait=true")[0] == 200
     assert not processes.is_alive(worker["pid"])
-    assert len(instance.log_lines("deaf | ", "heard TERM")) == 1
+    assert len(instance.logged("deaf | ", "heard TERM")) == 1
 
 
 def test_I6_a_stub_with_a_horse_is_replaced_only_when_its_horse_is_gone(redis_server, muster):

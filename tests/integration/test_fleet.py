@@ -86,7 +86,7 @@ def test_hup_reloads(muster):
     processes.kill(instance.pid, signal.SIGHUP)
     eventually(5, lambda: "two" in instance.processes())
     instance.running("two")
-    assert instance.log_lines("reloaded", "added=two")
+    instance.logged("reloaded", "added=two")
 
 
 def test_a_changed_stop_acts_on_what_runs(muster):
@@ -359,6 +359,6 @@ def test_what_grows_too_big_is_replaced(muster):
     for name in ("hard", "soft"):
         eventually(20, lambda name=name: instance.log_lines("stopping", f"process={name}",
                                                             "cause=memory"))
-        assert instance.log_lines("too-big", f"process={name}", f"{name}=60000000")
+        instance.logged("too-big", f"process={name}", f"{name}=60000000")
     instance.running("hard", "soft", but=old.values())
     assert instance.one("fine")["pid"] == old["fine"]["pid"]

@@ -76,7 +76,7 @@ def test_on_loopback_without_a_token_this_host_is_served_and_web_pages_are_not(m
     assert server.supervisor.getProcessInfo("a")["pid"] == pid
     # The unix socket is not concerned: who may open it has said who he is.
     assert instance.get("/livez")[0] == 200
-    assert instance.log_lines("listening", f"port={port}")
+    instance.logged("listening", f"port={port}")
 
 
 def test_with_a_token_whoever_has_it_and_nobody_else(muster, folder):

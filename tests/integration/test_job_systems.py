@@ -292,7 +292,7 @@ def test_custom_what_a_life_left_that_was_killed_whole_goes_at_the_next_start(
     assert system.listed() == {new["name"], other.name}
     assert set(system.client.scan_iter(match="crew:*")) == {
         f"crew:{new['name']}", f"crew:{other.name}"}
-    assert instance.log_lines(" settled ", old["name"], "verdict=removed")
+    instance.logged(" settled ", old["name"], "verdict=removed")
 
 
 @pytest.mark.parametrize("kind", [job_systems.Resque, job_systems.HomeMade])

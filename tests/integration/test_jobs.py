@@ -40,7 +40,7 @@ def test_jobs_fail_fails_the_job_whatever_retries_it_has(real_rq, redis_server, 
     told = report(real_rq, job)
     assert "muster: the worker " + worker["name"] in told and 'jobs = "fail"' in told
     assert "signal 9" in told or "KILL" in told
-    assert instance.log_lines(" released ", worker["name"], f"failed={job.id}")
+    instance.logged(" released ", worker["name"], f"failed={job.id}")
 
 
 def test_jobs_leave_leaves_it_to_RQ(real_rq, redis_server, muster):
@@ -75,7 +75,7 @@ def test_a_job_that_kills_its_workers_is_failed_and_kept(real_rq, redis_server, 
     eventually(10, lambda: job.status == "failed")
     always(0.5, lambda: job.starts == 2, "no third run")
     assert "muster: this job was in hand at 2 deaths of workers within 1h" in report(real_rq, job)
-    assert instance.log_lines(" released ", f"failed={job.id}", "poison")
+    instance.logged(" released ", f"failed={job.id}", "poison")
     assert 0 < redis_server.client.pttl(f"muster:deaths:rq:{job.id}") <= 3_600_000
 
 

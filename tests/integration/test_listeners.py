@@ -124,13 +124,13 @@ def test_listeners_that_misbehave_cost_nobody_else_anything(muster, folder):
                           and heard(files[way]), way)
         assert told[0] == told[1] == ("REMOTE_COMMUNICATION", "type:a\n1", told[0][2], 0), told
         assert told[2][1] == "type:b\n2", told
-    assert instance.log_lines("listener-confused", "process=chatty")
+    instance.logged("listener-confused", "process=chatty")
     # More than a pipe takes, to one that never reads: its buffer is full, and it is told that it was.
     before = rss(instance.pid)
     for number in range(100):
         remote(instance, "c", str(number) + "x" * 40_000)
     eventually(15, lambda: len(heard(files["ok"])) >= 102)
-    assert instance.log_lines("event-dropped", "program=deaf", "event=REMOTE_COMMUNICATION")
+    instance.logged("event-dropped", "program=deaf", "event=REMOTE_COMMUNICATION")
     assert not heard(files["deaf"]) and not heard(files["chatty"])
     assert rss(instance.pid) - before < 8 << 20
     assert instance.state("deaf") == "RUNNING"

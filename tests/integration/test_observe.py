@@ -59,7 +59,7 @@ def test_events_of_a_death_and_a_restart_in_order(muster):
     numbers = [one["id"] for one in seen]
     assert numbers == list(range(numbers[0], numbers[0] + 3))
     # The same as in the log.
-    assert instance.log_lines(seen[0]["time"], "exited", "status=signal:KILL")
+    instance.logged(seen[0]["time"], "exited", "status=signal:KILL")
     # Who comes back is told what it has missed.
     status, text = instance.get(f"/v1/events?after={numbers[0]}")
     assert status == 200

@@ -149,7 +149,7 @@ def test_USR2_reopens_what_another_tool_has_moved(muster, folder):
         said.write("three\n")
         eventually(5, lambda: log.read_text() == "three\n")
     assert moved.read_text() == "one\ntwo\n"
-    assert instance.log_lines("log-files-reopened", "count=1")
+    instance.logged("log-files-reopened", "count=1")
 
 
 def test_a_removed_folder_is_made_again_and_named(muster, folder):

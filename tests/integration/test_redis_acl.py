@@ -109,7 +109,8 @@ def test_a_muster_with_the_documented_user_does_its_work(redis_server, muster):
     second = m.running("w_00", but=[first])
     eventually(5, lambda: first["name"] not in redis_server.workers())
     assert second["name"] in redis_server.workers()
-    assert m.log_lines("released") and not m.log_lines("redis-refuses"), m.log()
+    m.logged("released")
+    assert not m.log_lines("redis-refuses"), m.log()
     users = [one["user"] for one in redis_server.client.client_list()]
     assert users.count("muster") == 1, users  # one connection, whatever the number of workers
     eventually(5, lambda: is_kept_alive(m.pid, redis_server.port), "the kernel's keepalive timer on it")
@@ -121,7 +122,7 @@ def test_a_command_that_is_refused_costs_one_line(redis_server, muster):
                f'[program.w]\ncommand = "{rig.STUB} --redis {redis_server.url} --name {{name}}"\n'
                'registry = "rq"\n')
     first = m.running("w")
-    assert len(m.log_lines("WARN", "redis-refuses", "command=INFO")) == 1, m.log()
+    assert len(m.logged("WARN", "redis-refuses", "command=INFO")) == 1, m.log()
     processes.kill(first["pid"])
     m.running("w", but=[first])
     said = eventually(5, lambda: m.log_lines("WARN", "redis-refuses", "command=EVAL"))

@@ -169,7 +169,7 @@ def test_I6_the_next_life_settles_what_was_killed_at_once_before_its_first_worke
     assert redis_server.workers() == {one["name"] for one in new}
     for one in workers:
         assert redis_server.traces_of(one["name"]) == []
-        assert first.log_lines(" settled ", one["name"], "verdict=removed")
+        first.logged(" settled ", one["name"], "verdict=removed")
     assert not old & instances(redis_server)
     log = first.log()
     assert log.index(" settled ") < log.rindex(" starting program=shap process=shap_00")
@@ -231,7 +231,7 @@ def test_I4_a_sibling_in_the_same_place_is_no_earlier_life(real_rq, redis_server
     assert (after["pid"], after["birth"]) == (before["pid"], before["birth"])
     assert redis_server.client.sismember("rq:workers", f"rq:worker:{worker['name']}")
     assert one.one("shap")["pid"] == worker["pid"]
-    assert two.log_lines(" left ", "its supervisor lives")
+    two.logged(" left ", "its supervisor lives")
 
 
 def settled_elsewhere(redis_server, heir, dead, names, job=None):
@@ -278,8 +278,8 @@ def test_a_host_that_vanished_is_settled_by_a_sibling_after_two_looks(
     assert redis_server.traces_of(worker["name"]) == []
     eventually(5, lambda: dead not in instances(redis_server))  # which ends what has just been told
     assert redis_server.client.exists(f"muster:roll:{dead}", f"muster:instance:{dead}") == 0
-    assert two.log_lines(" settled ", worker["name"], f"handed_back={job.id}")
-    assert two.log_lines(" left ", f"instance={dead}", "1 of its workers registered by registry")
+    two.logged(" settled ", worker["name"], f"handed_back={job.id}")
+    two.logged(" left ", f"instance={dead}", "1 of its workers registered by registry")
     assert redis_server.client.smembers("crew") == {crew} and not two.log_lines(" settled ", crew)
     assert redis_server.workers() == {heir["name"], "foreign"}
     assert redis_server.worker("foreign") == foreign
@@ -383,7 +383,7 @@ def test_I6_a_container_that_was_killed_whole_is_settled_when_it_starts_again_an
         (container.group / "cgroup.procs").write_text(str(stranger.pid))
         one.start()
         second = one.running("shap", seconds=40)
-        assert one.log_lines(" left ", "others may live in this container")
+        one.logged(" left ", "others may live in this container")
         assert redis_server.workers() == {first["name"], second["name"]}
         assert redis_server.client.zscore("rq:wip:jobs", redis_server.client.zrange("rq:wip:jobs", 0, 0)[0]) > 1
         container.kill(one)
@@ -396,7 +396,7 @@ def test_I6_a_container_that_was_killed_whole_is_settled_when_it_starts_again_an
     assert redis_server.workers() == {third["name"]}
     for dead in (first, second):
         assert redis_server.traces_of(dead["name"]) == []
-        assert one.log_lines(" settled ", dead["name"], "verdict=removed")
+        one.logged(" settled ", dead["name"], "verdict=removed")
     eventually(10, lambda: job.starts == 2)
     job.let_finish()
     eventually(10, lambda: job.status == "finished")

@@ -158,7 +158,7 @@ def test_a_user_with_fewer_rights_degrades_with_one_line(redis_server, muster, r
         assert listed == []
     else:
         eventually(10, lambda: redis_server.workers() == {own}, "the subscribers alone decide")
-    assert len(instance.log_lines("sweep-is-blind")) == 1, instance.log()
+    assert len(instance.logged("sweep-is-blind")) == 1, instance.log()
     assert f"+{word}" in instance.log()
     assert "secret" not in instance.log()
 

@@ -125,6 +125,10 @@ class Muster:
     def log_lines(self, *words):
         return [line for line in self.log().splitlines() if all(word in line for word in words)]
 
+    def logged(self, *words):
+        """Once it is: a line goes out in another thread, and what it tells of may be seen before."""
+        return eventually(10, lambda: self.log_lines(*words), f"a line with {words}")
+
     # Its control socket.
 
     def get(self, target):
