@@ -1,6 +1,7 @@
 #include "child/oom.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <array>
@@ -35,12 +36,12 @@ std::vector<std::string> candidates(std::string_view cgroups, const std::string&
         std::string path = line.substr(second + 1);
         if (path == "/") path.clear();
         if (controllers.empty()) {
-            v2 = {root + path + "/memory.events", root + "/memory.events"};
+            v2 = {fmt::format("{}{}/memory.events", root, path), root + "/memory.events"};
             continue;
         }
         for (const std::string& controller : split(controllers, ',')) {
             if (controller == "memory")
-                v1 = {root + "/memory" + path + "/memory.oom_control",
+                v1 = {fmt::format("{}/memory{}/memory.oom_control", root, path),
                       root + "/memory/memory.oom_control"};
         }
     }

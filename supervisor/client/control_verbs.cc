@@ -90,8 +90,8 @@ public:
 
 private:
     static std::string outcome(const Json& each) {
-        const std::string state = text_of(each, "state");
-        const std::string message = text_of(each, "message");
+        std::string state = text_of(each, "state");
+        std::string message = text_of(each, "message");
         if (message.empty()) return state;
         return state.empty() ? message : fmt::format("{} ({})", message, state);
     }

@@ -460,6 +460,19 @@ std::vector<ProgramId> Fleet::put(std::vector<ProgramPlan> plans,
     return ids;
 }
 
+// The process of this index, new or on its way out; nothing where it stays anyway.
+std::optional<ProcessId> Fleet::let_in(ProgramId id, std::uint32_t index, bool is_numbered) {
+    const auto& processes = programs_[id.value()].processes;
+    const auto here = std::find_if(processes.begin(), processes.end(), [&](ProcessId process) {
+        const Slot& slot = slots_[process.value()];
+        return slot.index == index && slot.is_numbered == is_numbered;
+    });
+    if (here == processes.end()) return take_in(id, index, is_numbered);
+    if (!slots_[here->value()].is_leaving) return std::nullopt;
+    slots_[here->value()].is_leaving = false;  // it has not gone yet
+    return *here;
+}
+
 Fleet::Resized Fleet::resize(ProgramId id,
                              std::uint32_t processes,
                              bool is_numbered,
@@ -491,18 +504,8 @@ Fleet::Resized Fleet::resize(ProgramId id,
         stay.pop_back();
     }
     for (std::uint32_t index = 0; stay.size() + resized.added.size() < processes; ++index) {
-        const bool numbered = is_numbered || index > 0;
-        const auto here = std::find_if(
-            program.processes.begin(), program.processes.end(), [&](ProcessId process) {
-                const Slot& slot = slots_[process.value()];
-                return slot.index == index && slot.is_numbered == numbered;
-            });
-        if (here == program.processes.end()) {
-            resized.added.push_back(take_in(id, index, numbered));
-        } else if (slots_[here->value()].is_leaving) {  // it has not gone yet: it stays
-            slots_[here->value()].is_leaving = false;
-            resized.added.push_back(*here);
-        }
+        if (const auto added = let_in(id, index, is_numbered || index > 0))
+            resized.added.push_back(*added);
     }
     for (const ProcessId process : resized.leaving)
         retire(slots_[process.value()], true, moment, actions);

@@ -164,6 +164,7 @@ private:
 
     void link();
     void start_anew(Slot& slot, const Moment& moment, Actions& actions);
+    std::optional<ProcessId> let_in(ProgramId program, std::uint32_t index, bool is_numbered);
     ProcessId take_in(ProgramId program, std::uint32_t index, bool is_numbered);
     void retire(Slot& slot, bool may_finish, const Moment& moment, Actions& actions);
     void retire_what_may(ProgramId program, const Moment& moment, Actions& actions);

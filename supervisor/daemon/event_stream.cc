@@ -23,6 +23,8 @@ std::string framed(bool is_sse, std::string_view json) {
 class EventFollower final : public control::BodySource, private logs::EventRing::Follower {
 public:
     EventFollower(logs::EventRing& ring, bool is_sse) : ring_(ring), is_sse_(is_sse) {}
+    EventFollower(const EventFollower&) = delete;
+    EventFollower& operator=(const EventFollower&) = delete;
     ~EventFollower() override {
         if (sink_ != nullptr) ring_.forget(*this);
     }

@@ -18,8 +18,8 @@ namespace {
 using namespace std::chrono_literals;
 using News = control::ListenerTalk::News;
 
-constexpr Duration rejection_pause = 1s;      // supervisord looks about once a second
-constexpr std::size_t most_read = 64 * 1024;  // in one turn
+constexpr Duration rejection_pause = 1s;                   // supervisord looks about once a second
+constexpr std::size_t most_read = std::size_t{64} * 1024;  // in one turn
 
 struct Tick {
     core::Notice what;
@@ -90,6 +90,7 @@ void Listeners::tick() {
     arm_tick();
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved into the map
 void Listeners::spawned(ProgramId program, ProcessId process, std::string id, ListenerPipes pipes) {
     ended(process);
     Life& life =

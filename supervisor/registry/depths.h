@@ -17,6 +17,7 @@ namespace muster::registry {
 struct Queue {
     core::RegistryKind kind = core::RegistryKind::none;
     std::string name;
+    // NOLINTNEXTLINE(modernize-use-nullptr): there is no null pointer in it
     friend auto operator<=>(const Queue&, const Queue&) = default;
 };
 
