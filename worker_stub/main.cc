@@ -29,6 +29,7 @@ void reap(std::optional<Worker>& worker) {
 }
 
 // Until TERM or INT, and then until the job in flight has ended: a warm shutdown.
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): a life, told in its order
 void live(const Options& options, std::optional<Worker>& worker, const sigset_t& signals) {
     const auto born = Clock::now();
     auto beat_at = born + std::chrono::seconds{std::max(1, options.worker_ttl - 15)};
@@ -77,6 +78,7 @@ int complain(const std::string& complaint, int code) {
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): likewise
 int main(int argc, char** argv) {
     auto parsed = parse({argv + 1, argv + argc});
     if (parsed.options.help) {

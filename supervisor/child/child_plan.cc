@@ -37,7 +37,7 @@ std::vector<std::string> files_to_try(const ChildSpec& spec) {
     look_in(spec.environment);
     std::vector<std::string> files;
     for (const std::string& folder : split(path, ':')) {
-        files.push_back(folder.empty() ? command : folder + "/" + command);
+        files.push_back(folder.empty() ? command : fmt::format("{}/{}", folder, command));
     }
     return files;
 }

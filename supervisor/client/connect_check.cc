@@ -237,7 +237,7 @@ std::string command_sum(const config::Config& config) {
     const auto an_hour = [](Duration interval) {
         return static_cast<std::int64_t>(1h / std::max<Duration>(interval, 1ms));
     };
-    constexpr std::int64_t hours_a_month = 30 * 24;
+    constexpr std::int64_t hours_a_month = std::int64_t{30} * 24;
     constexpr std::int64_t commands_a_sweep = 5;
     const auto lease = an_hour(redis.lease_renewal());
     const auto look = an_hour(redis.own_check);

@@ -336,23 +336,32 @@ std::optional<std::string> Value::filled_text(Field field) const {
     return found;
 }
 
+// Of a command in one line; each complaint of it is told.
+std::optional<std::vector<std::string>> Value::words_in(const std::string& line) const {
+    auto words = split_command(line, reading_.environment);
+    if (!words) {
+        complain(words.error());
+        return std::nullopt;
+    }
+    bool is_good = true;
+    for (const std::string& word : *words) {
+        auto error = check_placeholders(word, Field::other);
+        if (word.find_first_of(std::string_view{"\0\1", 2}) != std::string::npos)
+            error = Error{"has a control character (U+0000 or U+0001) in it"};
+        if (error) complain(*error);
+        is_good = is_good && !error;
+    }
+    if (!is_good) return std::nullopt;
+    return std::move(*words);
+}
+
 std::optional<std::vector<std::string>> Value::command() const {
     std::vector<std::string> words;
     bool is_good = true;
     if (const std::string* raw = raw_text()) {
-        auto split = split_command(*raw, reading_.environment);
-        if (!split) {
-            complain(split.error());
-            return std::nullopt;
-        }
-        words = std::move(*split);
-        for (const std::string& word : words) {
-            auto error = check_placeholders(word, Field::other);
-            if (word.find_first_of(std::string_view{"\0\1", 2}) != std::string::npos)
-                error = Error{"has a control character (U+0000 or U+0001) in it"};
-            if (error) complain(*error);
-            is_good = is_good && !error;
-        }
+        auto split = words_in(*raw);
+        is_good = split.has_value();
+        if (split) words = std::move(*split);
     } else if (kind() == Kind::array) {
         each_item([&](const Value& item) {
             auto word = item.filled_text(Field::other);

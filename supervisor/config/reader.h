@@ -113,6 +113,7 @@ public:
 
 private:
     [[nodiscard]] const std::string* raw_text() const;
+    [[nodiscard]] std::optional<std::vector<std::string>> words_in(const std::string& line) const;
     void refuse_word(std::span<const std::string_view> words) const;
 
     const void* node_;

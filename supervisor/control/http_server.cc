@@ -91,6 +91,8 @@ public:
                         .ended = [this] { ended(); }});
     }
 
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
     ~Connection() {
         if (source_) --server_.streams_;
         if (is_refused_) --server_.refused_;

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "base/unique_fd.h"
-#include "child/proc.h"
 #include "daemon/place.h"
 
 namespace muster::daemon {
@@ -136,45 +135,48 @@ void EarlierLives::pass(Life& life) {
     finish(life, {true, {}});
 }
 
-EarlierLives::Look EarlierLives::look(const Life& life) const {
+EarlierLives::Look EarlierLives::look(const Life& life) {
     Look seen;
     for (const pid_t pid : child::all_pids()) {
         const auto stat = child::read_stat(pid);
-        if (!stat || stat->is_dead() || pid == ::getpid()) continue;
-        const auto entry = std::ranges::find_if(life.entries, [&](const registry::RollEntry& one) {
-            return one.pid == stat->session && stat->start_time >= one.start_ticks;
-        });
-        const bool is_in_session = entry != life.entries.end();
-        if (is_in_session && entry->pid == pid && entry->start_ticks == stat->start_time) {
-            seen.leaders.push_back({pid, stat->start_time, entry->program});
-            continue;
-        }
-        const auto marks = child::readable_environment(pid, "MUSTER_");
-        if (!marks) {
-            if (could_be_of(life.facts.place, pid, *stat))
-                seen.obstacle = fmt::format("the environment of pid {} cannot be read", pid);
-            continue;
-        }
-        const std::string instance = word_of(*marks, "MUSTER_INSTANCE=");
-        const Survivor survivor{pid, stat->start_time, word_of(*marks, "MUSTER_PROGRAM=")};
-        const auto known = life.members.find(pid);
-        const bool is_known =
-            known != life.members.end() && known->second.start_ticks == stat->start_time;
-        if (is_known) {
-            seen.others.push_back(known->second);
-        } else if (instance == life.facts.id) {
-            seen.others.push_back(survivor);
-        } else if (is_in_session && instance.empty()) {
-            // setproctitle or env -i takes the mark away. While its leader is there the session is
-            // the worker's; afterwards its number may have come again.
-            const auto leader = child::read_stat(entry->pid);
-            if (leader && leader->start_time == entry->start_ticks)
-                seen.others.push_back(survivor);
-            else
-                seen.obstacle = fmt::format("pid {} may be of the family of {}", pid, entry->given);
-        }
+        if (stat && !stat->is_dead() && pid != ::getpid()) look_at(pid, *stat, life, seen);
     }
     return seen;
+}
+
+void EarlierLives::look_at(pid_t pid, const child::ProcStat& stat, const Life& life, Look& seen) {
+    const auto entry = std::ranges::find_if(life.entries, [&](const registry::RollEntry& one) {
+        return one.pid == stat.session && stat.start_time >= one.start_ticks;
+    });
+    const bool is_in_session = entry != life.entries.end();
+    if (is_in_session && entry->pid == pid && entry->start_ticks == stat.start_time) {
+        seen.leaders.push_back({pid, stat.start_time, entry->program});
+        return;
+    }
+    const auto marks = child::readable_environment(pid, "MUSTER_");
+    if (!marks) {
+        if (could_be_of(life.facts.place, pid, stat))
+            seen.obstacle = fmt::format("the environment of pid {} cannot be read", pid);
+        return;
+    }
+    const std::string instance = word_of(*marks, "MUSTER_INSTANCE=");
+    const Survivor survivor{pid, stat.start_time, word_of(*marks, "MUSTER_PROGRAM=")};
+    const auto known = life.members.find(pid);
+    const bool is_known =
+        known != life.members.end() && known->second.start_ticks == stat.start_time;
+    if (is_known) {
+        seen.others.push_back(known->second);
+    } else if (instance == life.facts.id) {
+        seen.others.push_back(survivor);
+    } else if (is_in_session && instance.empty()) {
+        // setproctitle or env -i takes the mark away. While its leader is there the session is
+        // the worker's; afterwards its number may have come again.
+        const auto leader = child::read_stat(entry->pid);
+        if (leader && leader->start_time == entry->start_ticks)
+            seen.others.push_back(survivor);
+        else
+            seen.obstacle = fmt::format("pid {} may be of the family of {}", pid, entry->given);
+    }
 }
 
 void EarlierLives::advance(Life& life, const Look& seen) {

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "child/proc.h"
 #include "core/policy.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
@@ -50,7 +51,8 @@ public:
 private:
     struct Life;
     struct Look;
-    [[nodiscard]] Look look(const Life& life) const;
+    [[nodiscard]] static Look look(const Life& life);
+    static void look_at(pid_t pid, const child::ProcStat& stat, const Life& life, Look& seen);
     void pass(Life& life);
     void advance(Life& life, const Look& seen);
     void finish(Life& life, registry::Witnessed seen);

@@ -32,7 +32,8 @@ void Programs::put(ProgramId id, const config::Program& program) {
 }
 
 config::Program Programs::as_configured(ProgramId id, std::string name) const {
-    return {settings(id), std::move(name), command(id)};
+    const config::ProgramSettings& all = settings(id);
+    return {all, std::move(name), command(id)};
 }
 
 }  // namespace muster::daemon

@@ -211,7 +211,8 @@ private:
     [[nodiscard]] std::optional<std::uint32_t> wanted_size(ProgramId program) const;
     void count_busy(ProgramId program, std::function<void(Result<std::uint32_t>)> done);
     [[nodiscard]] std::vector<control::ScaledView> scaled() const;
-    void choose_leavers(ProgramId program, std::function<void(std::vector<ProcessId>)> chosen);
+    void choose_leavers(ProgramId program,
+                        const std::function<void(std::vector<ProcessId>)>& chosen);
 
     std::optional<control::ApiError> why(const std::string& id,
                                          const std::function<void(const control::WhyView&)>& tell);

@@ -66,7 +66,8 @@ void Supervisor::resize(ProgramId id,
 
 // Those that do nothing anyway, then the idle ones, then those of whom nobody knows, then the busy
 // ones; the highest first.
-void Supervisor::choose_leavers(ProgramId id, std::function<void(std::vector<ProcessId>)> chosen) {
+void Supervisor::choose_leavers(ProgramId id,
+                                const std::function<void(std::vector<ProcessId>)>& chosen) {
     using Work = registry::System::Work;
     std::vector<ProcessId> processes = fleet_.processes_of(id);
     std::erase_if(processes, [&](ProcessId process) { return fleet_.is_leaving(process); });

@@ -128,7 +128,7 @@ void Vetoes::count_subscribers(const std::shared_ptr<Question>& question) {
     }
     if (signs_.channel_prefix.empty() || question->names.empty()) {
         // An answer never comes inside the call.
-        client_.command({"PING"}, lifeline_.guard([question](Result<redis::Reply> reply) {
+        client_.command({"PING"}, lifeline_.guard([question](const Result<redis::Reply>& reply) {
             if (!reply) question->error = reply.error();
             question->finish();
         }));
@@ -141,11 +141,11 @@ void Vetoes::count_subscribers(const std::shared_ptr<Question>& question) {
         std::vector<std::string> argv{"PUBSUB", "NUMSUB"};
         for (std::size_t i = first; i < end; ++i)
             argv.push_back(signs_.channel_prefix + question->names[i]);
-        client_.command(std::move(argv),
-                        lifeline_.guard([this, question, first, end](Result<redis::Reply> reply) {
-                            take_counts(*question, first, end, reply);
-                            if (--question->open == 0) question->finish();
-                        }));
+        client_.command(std::move(argv), lifeline_.guard([this, question, first,
+                                                          end](const Result<redis::Reply>& reply) {
+            take_counts(*question, first, end, reply);
+            if (--question->open == 0) question->finish();
+        }));
     }
 }
 

@@ -23,7 +23,7 @@ struct Question {
 
 void ask_work(redis::Client& client,
               std::vector<std::string> keys,
-              std::string field,
+              const std::string& field,
               System::Work (*judge)(std::string_view value),
               System::WorkDone done) {
     if (keys.empty()) return done(std::vector<System::Work>{});
@@ -36,7 +36,7 @@ void ask_work(redis::Client& client,
         std::vector<std::string> some(keys.begin() + static_cast<std::ptrdiff_t>(first),
                                       keys.begin() + static_cast<std::ptrdiff_t>(end));
         client.eval(doing, std::move(some), {field},
-                    [question, first, end, judge](Result<redis::Reply> reply) {
+                    [question, first, end, judge](const Result<redis::Reply>& reply) {
                         if (!reply)
                             question->error = reply.error();
                         else if (!reply->is_array() || reply->elements.size() != end - first)

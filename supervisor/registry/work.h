@@ -13,7 +13,7 @@ namespace muster::registry {
 // Answers in the order of the keys. `judge` is given the field's value; "" = no such field.
 void ask_work(redis::Client& client,
               std::vector<std::string> keys,
-              std::string field,
+              const std::string& field,
               System::Work (*judge)(std::string_view value),
               System::WorkDone done);
 
