@@ -127,7 +127,10 @@ class Muster:
 
     def logged(self, *words):
         """Once it is: a line goes out in another thread, and what it tells of may be seen before."""
-        return eventually(10, lambda: self.log_lines(*words), f"a line with {words}")
+        try:
+            return eventually(10, lambda: self.log_lines(*words), f"a line with {words}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the end of the log:\n{self.log()[-4000:]}") from None
 
     # Its control socket.
 
