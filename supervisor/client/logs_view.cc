@@ -53,6 +53,12 @@ bool print_more(std::vector<Followed>& all) {
     return true;
 }
 
+std::string target_of(const CommandLine& line, const std::string& id) {
+    return fmt::format("/v1/logs/{}?stream={}&tail={}{}", control::percent_encoded(id),
+                       line.is_stderr ? "stderr" : "stdout", line.lines,
+                       line.follows ? "&follow=true" : "");
+}
+
 }  // namespace
 
 void Labelled::append(std::string& out, std::string_view bytes) {
@@ -82,12 +88,9 @@ Printed show_logs(const CommandLine& line) {
     Printed printed;
     std::vector<Followed> followed;
     for (const std::string& id : ids) {
-        const std::string target = fmt::format(
-            "/v1/logs/{}?stream={}&tail={}{}", control::percent_encoded(id),
-            line.is_stderr ? "stderr" : "stdout", line.lines, line.follows ? "&follow=true" : "");
         auto client = reach(line);
         if (!client) return failed(line, exit_unreachable, client.error());
-        const Outcome sent = client->send("GET", target);
+        const Outcome sent = client->send("GET", target_of(line, id));
         if (!sent) return failed(line, exit_unreachable, sent.error());
         Labelled label{ids.size() > 1 ? id + " | " : std::string{}};
         const auto reply = client->receive(patience);

@@ -68,7 +68,7 @@ Printed watch_status(const CommandLine& line) {
         const auto reply = ask(line, "GET", "/v1/status");
         if (!reply) return failed(line, exit_unreachable, reply.error());
         if (reply->status != 200) return refused(line, *reply);
-        const Printed shown = show_status(line, reply->body, wants_colour());
+        Printed shown = show_status(line, reply->body, wants_colour());
         if (shown.out.empty()) return shown;  // nobody is called so
         const std::string drawn = screen(shown.out, terminal_rows());
         std::fwrite(drawn.data(), 1, drawn.size(), stdout);

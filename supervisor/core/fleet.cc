@@ -460,6 +460,25 @@ std::vector<ProgramId> Fleet::put(std::vector<ProgramPlan> plans,
     return ids;
 }
 
+namespace {
+
+// Those of `leave_first`, then the highest, until no more stay than `most`.
+void take_leavers(std::vector<ProcessId>& stay,
+                  std::uint32_t most,
+                  const std::vector<ProcessId>& leave_first,
+                  std::vector<ProcessId>& leaving) {
+    for (const ProcessId process : leave_first) {
+        if (stay.size() <= most) return;
+        if (std::erase(stay, process) > 0) leaving.push_back(process);
+    }
+    while (stay.size() > most) {
+        leaving.push_back(stay.back());
+        stay.pop_back();
+    }
+}
+
+}  // namespace
+
 // The process of this index, new or on its way out; nothing where it stays anyway.
 std::optional<ProcessId> Fleet::let_in(ProgramId id, std::uint32_t index, bool is_numbered) {
     const auto& processes = programs_[id.value()].processes;
@@ -495,14 +514,7 @@ Fleet::Resized Fleet::resize(ProgramId id,
     is_wanted = is_wanted || std::any_of(stay.begin(), stay.end(), [&](ProcessId process) {
                     return !slots_[process.value()].machine.is_resting();
                 });
-    for (const ProcessId process : leave_first) {
-        if (stay.size() <= processes) break;
-        if (std::erase(stay, process) > 0) resized.leaving.push_back(process);
-    }
-    while (stay.size() > processes) {
-        resized.leaving.push_back(stay.back());
-        stay.pop_back();
-    }
+    take_leavers(stay, processes, leave_first, resized.leaving);
     for (std::uint32_t index = 0; stay.size() + resized.added.size() < processes; ++index) {
         if (const auto added = let_in(id, index, is_numbered || index > 0))
             resized.added.push_back(*added);
