@@ -5,7 +5,7 @@ import signal
 import time
 
 from support import certificates, processes, rig
-from support.eventually import PATIENCE, always, eventually
+from support.eventually import always, eventually, patience
 from support.podman import is_static
 from support.redis_server import RedisServer, free_port
 
@@ -86,7 +86,7 @@ def test_I5_all_that_a_killed_container_held_is_settled_by_its_next_life(muster,
     begun = time.monotonic()
     instance.start()
     new = instance.running()
-    assert time.monotonic() - begun < 10 * PATIENCE
+    assert time.monotonic() - begun < 10 * patience()
     assert not {one["name"] for one in new} & {one["name"] for one in old}
     eventually(5, lambda: redis_server.workers() == {one["name"] for one in new}, "only the living")
     for one in old:
@@ -144,7 +144,7 @@ def test_it_starts_and_runs_in_16_MB_with_ten_workers_over_TLS(muster, folder):
         server.stop()
 
 
-def test_a_hundred_workers_that_obey_end_at_once(muster, redis_server):
+def test_a_hundred_workers_that_obey_end_within_300_ms(muster, redis_server):
     instance = muster(workers(redis_server, 100))
     instance.running(seconds=40)
     assert len(redis_server.workers()) == 100
@@ -153,10 +153,10 @@ def test_a_hundred_workers_that_obey_end_at_once(muster, redis_server):
     os.kill(pid, signal.SIGTERM)  # as `podman stop` does it
     eventually(10, lambda: not processes.is_alive(pid))
     took = time.monotonic() - begun
-    print(f"{took:.3f} s")  # docs/containers.md has it from a quiet machine: well under 0.3 s
+    print(f"{took:.3f} s")
     assert instance.wait() == 0
     assert redis_server.workers() == set()
-    assert took < 5, f"{took:.3f} s"  # no wait for a stop step's end
+    assert took <= 0.3 * patience(), f"{took:.3f} s"
 
 
 def test_twenty_of_a_hundred_that_do_not_obey_end_within_the_budget(muster, redis_server):
@@ -169,7 +169,7 @@ def test_twenty_of_a_hundred_that_do_not_obey_end_within_the_budget(muster, redi
     begun = time.monotonic()
     done = instance.podman.call("stop", "-t", "10", instance.container.name)
     took = time.monotonic() - begun
-    assert done.returncode == 0 and took < 3 + 5, f"{took:.1f} s"
+    assert done.returncode == 0 and took < 3 + 1 * patience(), f"{took:.1f} s"
     assert instance.wait() == 0
     assert redis_server.workers() == set()
     for key in redis_server.client.scan_iter(match="rq:worker:*"):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support import processes
-from support.eventually import PATIENCE, always, eventually
+from support.eventually import PATIENCE, always, eventually, patience
 
 NAP = '[program.nap]\ncommand = "sleep 1000"\nready = { after = "10ms" }\n'
 
@@ -90,7 +90,7 @@ def test_TERM_at_any_moment_from_its_first_statement_on(container):
         one.signal(signal.SIGTERM)
         begun = time.monotonic()
         assert one.wait(10) == 0, one.log()
-        assert time.monotonic() - begun < 8 * PATIENCE
+        assert time.monotonic() - begun < 3 * patience()
         one.remove()
 
 

@@ -127,14 +127,14 @@ def why(instance, process):
 
 def test_why_a_process_died(muster):
     instance = muster('[program.web]\ncommand = ["sh", "-c", "echo first words; echo the last >&2; '
-                      'sleep 0.2; exit 7"]\nready = { after = "1ms" }\n'
+                      'sleep 0.4; exit 7"]\nready = { after = "1ms" }\n'
                       'backoff = { initial = "10ms", max = "10ms" }\n')
     told = eventually(10, lambda: len(why(instance, "web")["deaths"]) >= 2 and why(instance, "web"))
     assert told["process"]["id"] == "web"
     death = told["deaths"][-1]
     assert (death["code"], death["reason"], death["oom"]) == (7, "exit:7", "no")
     assert death["cause"] == "crashed" and death["next"] == "BACKOFF"
-    assert death["incarnation"] == 1 and 0 < death["uptime"] < 20
+    assert death["incarnation"] == 1 and 0.2 < death["uptime"] < 20
     assert death["last_stdout"] == "first words\n" and death["last_stderr"] == "the last\n"
     assert death["peak_memory"] > 100_000 and death["cpu"] >= 0
     assert death["cleaned"] is None and death["jobs"] is None  # it has no registry

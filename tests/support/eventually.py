@@ -7,7 +7,7 @@ import time
 PATIENCE = float(os.environ.get("MUSTER_TEST_PATIENCE", "1"))
 
 
-def _patience():
+def patience():
     """A deadline finds a broken program, not a machine that has other work: there it is longer, up to four times."""
     return PATIENCE * min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1), 4)
 
@@ -24,7 +24,7 @@ def eventually(seconds, claim, what=None):
             problem = f"it was {value!r}"
         except (AssertionError, LookupError, OSError, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
-        if time.monotonic() - begun > seconds * _patience():
+        if time.monotonic() - begun > seconds * patience():
             name = what or getattr(claim, "__doc__", None) or "what was awaited"
             raise AssertionError(f"{name} did not come true in {time.monotonic() - begun:.1f} s; {problem}")
         time.sleep(0.01)
