@@ -75,15 +75,16 @@ void Queues::refresh(Duration fresh_for, std::function<void()> then) {
     is_looking_ = true;
     asked_at_ = loop_.now();
     timer_.arm(asked_at_ + patience);
+    // By reference: over the move GCC 14 warns of an error's text that is not there.
     read_(queues,
-          lifeline_.guard([this](Result<registry::Depths> depths) { looked(std::move(depths)); }));
+          lifeline_.guard([this](const Result<registry::Depths>& depths) { looked(depths); }));
 }
 
-void Queues::looked(Result<registry::Depths> depths) {
+void Queues::looked(const Result<registry::Depths>& depths) {
     is_looking_ = false;
     timer_.disarm();
     if (depths) {
-        depths_ = std::move(*depths);
+        depths_ = *depths;
         seen_at_ = loop_.now();
     } else {
         depths_.clear();

@@ -54,7 +54,7 @@ public:
 
 private:
     [[nodiscard]] std::vector<registry::Queue> all() const;  // without a limit, the wanted first
-    void looked(Result<registry::Depths> depths);
+    void looked(const Result<registry::Depths>& depths);
     void call_waiting();
 
     loop::Loop& loop_;
