@@ -75,9 +75,10 @@ void write_process(JsonWriter& json, const ProcessView& process) {
     json.end_object();
 }
 
-void write_jobs(JsonWriter& json, const std::vector<std::string>& jobs) {
+void write_words(JsonWriter& json, std::string_view key, const std::vector<std::string>& words) {
+    json.key(key);
     json.begin_array();
-    for (const std::string& job : jobs) json.string(job);
+    for (const std::string& word : words) json.string(word);
     json.end_array();
 }
 
@@ -104,8 +105,7 @@ void write_cleaned(JsonWriter& json, const std::optional<Death::Cleaned>& cleane
     json.begin_object();
     json.key("verdict");
     json.string(cleaned->verdict);
-    json.key("handed_back");
-    write_jobs(json, cleaned->handed_back);
+    write_words(json, "handed_back", cleaned->handed_back);
     write_optional(json, "detail", std::string_view(cleaned->detail));
     json.key("after");
     json.seconds(cleaned->after);
@@ -136,11 +136,12 @@ void write_death(JsonWriter& json, const Death& death) {
     json.number(death.peak_memory);
     json.key("cpu");
     json.seconds(death.cpu);
-    json.key("jobs");
-    if (death.cleaned)
-        write_jobs(json, death.cleaned->handed_back);
-    else
+    if (death.cleaned) {
+        write_words(json, "jobs", death.cleaned->handed_back);
+    } else {
+        json.key("jobs");
         json.null();
+    }
     write_text(json, "last_stdout", death.last_stdout);
     write_text(json, "last_stderr", death.last_stderr);
     write_cleaned(json, death.cleaned);
@@ -172,13 +173,6 @@ void write_outcomes(JsonWriter& json, const std::vector<VerbOutcome>& all) {
         json.string(each.message);
         json.end_object();
     }
-    json.end_array();
-}
-
-void write_words(JsonWriter& json, std::string_view key, const std::vector<std::string>& words) {
-    json.key(key);
-    json.begin_array();
-    for (const std::string& word : words) json.string(word);
     json.end_array();
 }
 
@@ -306,10 +300,7 @@ Response ready_answer(const Backend& backend) {
     json.begin_object();
     json.key("ready");
     json.boolean(missing.empty());
-    json.key("not_ready");
-    json.begin_array();
-    for (const std::string& each : missing) json.string(each);
-    json.end_array();
+    write_words(json, "not_ready", missing);
     if (!missing.empty()) {
         json.key("error");
         json.begin_object();
