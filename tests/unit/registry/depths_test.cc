@@ -21,12 +21,15 @@ struct Rig {
         REQUIRE(test::run_until(loop, [this] { return client.is_connected(); }));
     }
     Result<Depths> read(const std::vector<Queue>& queues) {
-        std::optional<Result<Depths>> answer;
-        registry::read_depths(client, queues,
-                              [&](Result<Depths> depths) { answer = std::move(depths); });
-        CHECK_FALSE(answer);
-        REQUIRE(test::run_until(loop, [&] { return answer.has_value(); }));
-        return std::move(*answer);
+        Result<Depths> answer = Error{"no answer"};
+        bool has_answered = false;
+        registry::read_depths(client, queues, [&](const Result<Depths>& depths) {
+            answer = depths;
+            has_answered = true;
+        });
+        CHECK_FALSE(has_answered);
+        REQUIRE(test::run_until(loop, [&] { return has_answered; }));
+        return answer;
     }
 };
 
