@@ -26,7 +26,7 @@ def made(tmp_path_factory):
         server = ca.certificate("server", "DNS:localhost", "DNS:redis.example")
         client = ca.certificate("client")
         stranger = other_ca.certificate("stranger")
-        expired = ca.certificate("old", "DNS:localhost", days=-1)
+        expired = ca.certificate("old", "DNS:localhost", expired=True)
         servers = []
 
         @classmethod
