@@ -1,11 +1,11 @@
 """Real RQ, in the versions that scripts/test laid down: one virtual environment each."""
 
+import fcntl
 import os
 import pathlib
 import subprocess
 import uuid
 
-from support import processes
 from support.rig import IN_WORKER, environment
 
 # {"2.3.3": folder, …} from MUSTER_TEST_RQ="2.3.3=folder newest=folder"
@@ -80,7 +80,15 @@ class Job:
 
     @property
     def runs(self):
-        return self.starts > 0 and processes.is_alive(self.horse)
+        """Somebody has its lock: also where pids are others than here."""
+        if self.starts == 0:
+            return False
+        with self.notes.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     @property
     def status(self):

@@ -1,5 +1,6 @@
 """Jobs that real RQ workers run in the tests: each notes in a file what happened to it."""
 
+import fcntl
 import os
 import pathlib
 import time
@@ -17,8 +18,10 @@ def note(path):
 
 
 def until(path, gate):
-    """Runs until the gate's file is there."""
-    _note(path, "start")
-    while not pathlib.Path(gate).exists():
-        time.sleep(0.02)
-    _note(path, "end")
+    """Runs until the gate's file is there. The lock tells in every pid namespace that it does: a pid says nothing there."""
+    with open(path, "a", encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        _note(path, "start")
+        while not pathlib.Path(gate).exists():
+            time.sleep(0.02)
+        _note(path, "end")
