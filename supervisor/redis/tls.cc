@@ -331,7 +331,7 @@ Error Tls::explained(const char* doing) const {
 #endif
             return Error{
                 fmt::format("{}: the server does not speak TLS on this port ({})", doing, said),
-                "write redis:// for a connection without TLS, or the TLS port"};
+                "redis:// is without TLS: write that, or the TLS port"};
         case SSL_R_UNSUPPORTED_PROTOCOL:
         case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
             return Error{
