@@ -79,7 +79,10 @@ void Attendance::add(ProcessId process,
                                                             .job_since = now,
                                                             .foreign_since = {}},
                                               .told = {}});
-    if (!timer_.is_armed()) arm();
+    if (!is_connected_) return;
+    // Others may be looked at far more seldom: it does not wait for them.
+    const TimePoint due = now + looked_at_each(interval_, rule);
+    if (!timer_.is_armed() || due < due_) arm(due);
 }
 
 void Attendance::remove(ProcessId process) {
@@ -109,7 +112,12 @@ void Attendance::arm() {
     Duration next = interval_;
     for (const auto& [process, worker] : workers_)
         next = std::min(next, looked_at_each(interval_, worker.attending.rule));
-    timer_.arm(loop_.now() + next);
+    arm(loop_.now() + next);
+}
+
+void Attendance::arm(TimePoint due) {
+    due_ = due;
+    timer_.arm(due);
 }
 
 void Attendance::check() {

@@ -90,6 +90,7 @@ private:
     void answered(const std::vector<std::pair<ProcessId, Incarnation>>& asked,
                   const Result<std::vector<Presence>>& seen);
     void arm();
+    void arm(TimePoint due);
 
     loop::Loop& loop_;
     Duration interval_;
@@ -97,6 +98,7 @@ private:
     std::map<ProcessId, Worker> workers_;
     bool is_connected_ = false;
     loop::Timer timer_;
+    TimePoint due_{};  // the timer's
     loop::Lifeline lifeline_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "rig.h"
+
 using namespace muster;
 using namespace std::chrono_literals;
 using registry::Attending;
@@ -85,4 +87,22 @@ TEST_CASE("workers are looked at each interval, and more often where missing_aft
     CHECK(looked_at_each(60s, {.missing_after = 5min}) == 60s);
     CHECK(looked_at_each(300s, {.missing_after = 5s}) == 5s);
     CHECK(looked_at_each(300s, {.missing_after = 10ms}) == 1s);
+}
+
+TEST_CASE(
+    "a worker that is to be looked at soon does not wait for those that are seldom looked at") {
+    loop::Loop loop;
+    int looks = 0;
+    registry::Attendance attendance{
+        loop,
+        1h,
+        {.check = [&](core::RegistryKind, const std::vector<registry::Present>&,
+                      const registry::System::CheckDone&) { ++looks; },
+         .put_back = {},
+         .judged = {}}};
+    attendance.connected();
+    attendance.add(ProcessId{0}, Incarnation{1}, core::RegistryKind::rq, {}, {});
+    attendance.add(ProcessId{1}, Incarnation{1}, core::RegistryKind::resque, {},
+                   {.missing_after = 1s, .heartbeat_timeout = 10min});
+    CHECK(test::run_until(loop, [&] { return looks == 2; }));  // one call for each job system
 }
