@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 
 #include "child/pid1.h"
 #include "client/commands.h"
+#include "config/config.h"
 #include "config/load.h"
 #include "daemon/supervisor.h"
 
@@ -69,6 +71,12 @@ int supervise(std::unique_ptr<daemon::Settings> loaded, daemon::Tools tools, boo
     return status;
 }
 
+void make_room(const config::Config& config) {
+    std::size_t children = 0;
+    for (const config::Program& program : config.programs) children += program.most_processes();
+    child::make_room_for_files(children);
+}
+
 int run(const client::RunOptions& options) {
     if (auto adopted = child::become_subreaper(); !adopted)
         return refused(sentence(adopted.error()));
@@ -79,6 +87,7 @@ int run(const client::RunOptions& options) {
     if (!reaper) return refused(sentence(reaper.error()));
     auto settings = settings_for(options);
     if (const int* status = std::get_if<int>(&settings)) return *status;
+    make_room(std::get<daemon::Settings>(settings).config);
     auto loaded =
         std::make_unique<daemon::Settings>(std::move(std::get<daemon::Settings>(settings)));
     daemon::Tools tools{std::move(*spawner), std::move(*reaper)};

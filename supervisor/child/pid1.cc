@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -30,6 +31,8 @@ namespace muster::child {
 namespace {
 
 constexpr rlim_t enough_files = 65536;
+constexpr std::uint64_t our_files = 64;
+constexpr std::uint64_t files_of_a_child = 4;            // its pidfd, two pipes, a log
 constexpr auto last_patience = std::chrono::seconds{2};  // for whoever ignores TERM
 
 }  // namespace
@@ -73,6 +76,16 @@ std::optional<FileLimit> raise_file_limit() {
     limit.rlim_cur = wanted;
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return std::nullopt;
     return before;
+}
+
+void make_room_for_files(std::size_t children) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == 0) return;
+    const std::uint64_t wanted = std::min<std::uint64_t>(
+        limit.rlim_cur - 1, our_files + std::uint64_t{children} * files_of_a_child);
+    // The table grows up to the number that is asked for, and never shrinks.
+    const int highest = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(wanted));
+    if (highest >= 0) ::close(highest);
 }
 
 void let_go_of_startup() {
