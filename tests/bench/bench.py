@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures muster beside the floor (tests/bench/bare.cc) and, where they are installed, runit and s6, in one run.
+"""Measures muster beside the floor (tests/bench/bare.cc), the floor with muster's duties (dutiful.cc) and, where they are installed, runit and s6, in one run.
 
-    meson setup build-bench --buildtype=release -Doptimization=2 -Dstatic=true && ninja -C build-bench supervisor/muster tests/bench/bench_stamp tests/bench/bench_bare
+    meson setup build-bench --buildtype=release -Doptimization=2 -Dstatic=true && ninja -C build-bench supervisor/muster tests/bench/bench_stamp tests/bench/bench_bare tests/bench/bench_dutiful
     python3 tests/bench/bench.py build-bench [--reps 3]
 
 Only ratios of one run mean anything; the rows go through all contenders in turn, so that noise falls on all.
@@ -48,10 +48,16 @@ class Run:
             f.write(text)
         return [f"{build}/supervisor/muster", "run", "-c", f"{self.dir}/m.toml"]
 
-    def bare(self, build, child):
+    def floor(self, program, child):
         words = child(0)
         words[2] = "%d"
-        return [f"{build}/tests/bench/bench_bare", str(self.n), *words]
+        return [program, str(self.n), *words]
+
+    def bare(self, build, child):
+        return self.floor(f"{build}/tests/bench/bench_bare", child)
+
+    def dutiful(self, build, child):
+        return self.floor(f"{build}/tests/bench/bench_dutiful", child)
 
     def runit(self, build, child):
         for i in range(self.n):
@@ -128,9 +134,9 @@ def main():
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--sizes", default="1,100,1000")
     a = parser.parse_args()
-    contenders = ["muster", "bare"] + (["runit"] if shutil.which("runsvdir") else [])
-    print("| N | figure | " + " | ".join(contenders) + " | muster / bare |")
-    print("|---:|---|" + "---:|" * (len(contenders) + 1))
+    contenders = ["muster", "bare", "dutiful"] + (["runit"] if shutil.which("runsvdir") else [])
+    print("| N | figure | " + " | ".join(contenders) + " | muster / bare | muster / dutiful |")
+    print("|---:|---|" + "---:|" * (len(contenders) + 2))
     for n in map(int, a.sizes.split(",")):
         rows = {who: [] for who in contenders}
         for _ in range(a.reps):
@@ -142,7 +148,8 @@ def main():
         for figure in rows["muster"][0]:
             values = {w: statistics.median(r[figure] for r in rows[w]) if rows[w] else None for w in contenders}
             cells = [f"{values[w]:.3g}" if values[w] is not None else "" for w in contenders]
-            print(f"| {n} | {figure} | " + " | ".join(cells) + f" | {values['muster'] / values['bare']:.2f} |")
+            ratios = [f"{values['muster'] / values[floor]:.2f}" for floor in ("bare", "dutiful")]
+            print(f"| {n} | {figure} | " + " | ".join(cells + ratios) + " |")
     return 0
 
 
