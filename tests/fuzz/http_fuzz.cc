@@ -16,7 +16,10 @@ Backend backend() {
     return {
         .each_process =
             [](const std::function<void(const ProcessView&)>& see) {
-                see({.id = "a", .program = "a", .state = "RUNNING"});
+                ProcessView process;
+                process.id = process.program = "a";
+                process.state = "RUNNING";
+                see(process);
             },
         .supervisor = [] { return SupervisorView{}; },
         .act = [](Verb, const std::string& selector, bool,
@@ -59,16 +62,14 @@ Backend backend() {
                 const std::unordered_map<std::int32_t, UsageView> families;
                 const std::map<std::string_view, std::uint64_t> releases;
                 const muster::Histogram clean_times;
-                tell({supervisor,
-                      programs,
-                      families,
-                      releases,
-                      clean_times,
-                      clean_times,
-                      0,
-                      0,
-                      {},
-                      [](const auto&) {}});
+                tell({.supervisor = supervisor,
+                      .programs = programs,
+                      .families = families,
+                      .releases = releases,
+                      .clean_times = clean_times,
+                      .turn_times = clean_times,
+                      .own = {},
+                      .each_process = [](const auto&) {}});
             },
         .events =
             [](const EventQuery&) {

@@ -64,6 +64,7 @@ Backend backend(std::string_view text) {
             return std::nullopt;
         },
         .shutdown = [] {},
+        .not_ready = [] { return std::vector<std::string>{}; },
     };
 }
 
@@ -93,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     SupervisordApi api{
         backend(body.substr(0, 200)),
         {.launchable = [](const std::string&) -> std::optional<Fault> { return std::nullopt; }}};
-    api.handle({.method = "POST", .path = "/RPC2", .body = std::string(body)},
+    api.handle({.method = "POST", .path = "/RPC2", .query = "", .body = std::string(body)},
                [&](const Response& response) {
                    ++answers;
                    must(response.status == 200 || response.status == 400, "yes, fault or no call");
