@@ -208,7 +208,7 @@ void LogFile::start_pump() {
     pumping.is_followed = files_.tools_.tails.is_followed(capture.stream_.key);
     pumping.tail_size = Tails::kept_beside_file;
     pumping.may_rotate = !is_compressing_ && !owes_compression_;
-    pumping.lingers = files_.queued_.empty();
+    pumping.lingers = files_.queued_.empty() && ready_.empty();
     pumping.is_large_pipe = capture.is_large_pipe_;
     pumping.stops = false;
     files_.run([pumping = running_] { pumping->run(); },

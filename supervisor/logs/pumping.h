@@ -25,7 +25,7 @@ struct Pumping {
     bool keeps_lines = false;  // what is not a whole line is held
     bool is_followed = false;  // written_tail must have all that is written
     bool may_rotate = true;
-    bool lingers = false;  // no other file waits for a thread
+    bool lingers = false;  // nobody waits for the thread, or for the file
     bool is_large_pipe = false;
     std::atomic<bool> stops{false};  // after the write that it is in
 
