@@ -49,14 +49,30 @@ node_environment() {
     echo "$*" >"$stamp"
 }
 
-# promtool_path: Prometheus' own checker. Its package would start a service: only the one file is taken out of it.
-promtool_path() {
-    local folder=$cache/promtool
-    if command -v promtool; then return 0; fi
-    if [ ! -x "$folder/usr/bin/promtool" ]; then
+# debian_program PROGRAM PACKAGE…: where that program is, out of the first of Debian's packages that has it. The package
+# itself would start a service: only the one file is taken out of it. Where the lists of packages have been cleared, root
+# gets them again.
+debian_program() {
+    local program=$1 folder=$cache/$1
+    shift
+    if command -v "$program"; then return 0; fi
+    if [ ! -x "$folder/usr/bin/$program" ]; then
         mkdir -p "$folder"
-        (cd "$folder" && apt-get download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool &&
-            rm -f prometheus_*.deb) >"$folder/download.log" 2>&1 </dev/null || return 1
+        (cd "$folder" && { take_program "$program" "$@" || { apt-get update && take_program "$program" "$@"; }; }) \
+            >"$folder/download.log" 2>&1 </dev/null || return 1
     fi
-    echo "$folder/usr/bin/promtool"
+    echo "$folder/usr/bin/$program"
+}
+
+take_program() {
+    local program=$1 package
+    shift
+    for package; do
+        if apt-get download "$package" && dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x "./usr/bin/$program"; then
+            rm -f ./*.deb
+            return 0
+        fi
+        rm -f ./*.deb
+    done
+    return 1
 }

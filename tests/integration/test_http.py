@@ -187,7 +187,7 @@ EXPORTER = os.environ.get("MUSTER_TEST_NODE_EXPORTER") or shutil.which("promethe
 @pytest.mark.parametrize("scheme", ["unix", "http"])
 def test_node_exporters_supervisord_collector(muster, folder, scheme):
     if not EXPORTER:
-        pytest.skip("no prometheus-node-exporter (Debian's package, or MUSTER_TEST_NODE_EXPORTER)")
+        pytest.skip("no prometheus-node-exporter: see MUSTER_TEST_NODE_EXPORTER")
     port, own = free_port(), free_port()
     instance = muster(config(port) + '[program.b]\ncommand = "sleep 1000"\nautostart = false\n')
     pid = instance.running("a")["pid"]
