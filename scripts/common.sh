@@ -35,6 +35,29 @@ python_environment() {
     echo "$*" >"$stamp"
 }
 
+# ansible_environment: Ansible with its supervisorctl module, as build/cache/ansible. PyPI has the collection that the
+# module is of only in the package `ansible`, together with a hundred others (half a GB): one folder of it is taken.
+ansible_environment() {
+    local folder=$cache/ansible stamp=$cache/ansible/collection
+    python_environment ansible ansible-core || return 1
+    if [ -n "$(find "$stamp" -mtime -1 2>/dev/null)" ]; then return 0; fi
+    if "$folder/bin/python" -m pip --disable-pip-version-check download -q --no-deps -d "$folder/wheel" ansible >"$folder/pip.log" 2>&1; then
+        rm -f "$stamp"
+        "$folder/bin/python" - "$folder"/wheel/*.whl >>"$folder/pip.log" 2>&1 <<'END' && touch "$stamp"
+import pathlib, shutil, sys, sysconfig, zipfile
+place = pathlib.Path(sysconfig.get_path("purelib"))
+shutil.rmtree(place / "ansible_collections", ignore_errors=True)
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    wheel.extractall(place, [name for name in wheel.namelist() if name.startswith("ansible_collections/community/general/")])
+END
+    fi
+    rm -rf "$folder/wheel"
+    if [ -f "$stamp" ]; then return 0; fi
+    echo "Ansible's community.general cannot be had; the end of $folder/pip.log:" >&2
+    tail -n 3 "$folder/pip.log" >&2
+    return 1
+}
+
 # node_environment NAME PACKAGE…: the same for npm, as build/cache/NAME/node_modules.
 node_environment() {
     local folder=$cache/$1 stamp

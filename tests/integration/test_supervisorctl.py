@@ -12,17 +12,9 @@ import pytest
 
 from support.eventually import eventually
 from support.rig import call, environment
-
-HOME = os.environ.get("MUSTER_TEST_SUPERVISOR")  # a venv with supervisord
+from support.supervisord import HOME, Supervisord
 
 SUPERVISORD = """\
-[supervisord]
-logfile=%(here)s/main.log
-pidfile=%(here)s/pid
-[unix_http_server]
-file=%(here)s/s.sock
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 [program:one]
 command=sleep 1000
 startsecs=0
@@ -111,21 +103,6 @@ COMMANDS = [
 ]
 
 
-class Supervisord:
-    def __init__(self, folder):
-        folder.mkdir()
-        self.socket = folder / "s.sock"
-        (folder / "s.conf").write_text(SUPERVISORD)
-        self.process = subprocess.Popen([f"{HOME}/bin/supervisord", "-n", "-c", folder / "s.conf"],
-                                        env=environment(folder), cwd=folder,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        eventually(15, self.socket.exists)
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait(20)
-
-
 def ask(socket, command):
     done = subprocess.run([f"{HOME}/bin/supervisorctl", "-s", f"unix://{socket}", *command.split()],
                           capture_output=True, text=True, timeout=60, env=environment(socket.parent))
@@ -181,7 +158,7 @@ def compare(theirs_at, ours_at, commands):
 def supervisord(tmp_path_factory):
     if not HOME:
         pytest.skip("no supervisord (MUSTER_TEST_SUPERVISOR)")
-    server = Supervisord(tmp_path_factory.mktemp("s") / "d")
+    server = Supervisord(tmp_path_factory.mktemp("s") / "d", SUPERVISORD)
     yield server
     server.end()
 
@@ -312,10 +289,10 @@ def test_changes_of_the_file_give_the_same_text_and_exit_code(supervisord, muste
     eventually(15, lambda: "RUNNING" in ask(instance.control, "status one")[1])
     ask(supervisord.socket, "start one many:* chatty filed mute")
     ask(instance.control, "start many:*")
-    theirs = supervisord.socket.parent / "s.conf"
-    cut = SUPERVISORD.index("[program:gone]"), SUPERVISORD.index("[program:folder]")
-    theirs.write_text(SUPERVISORD[:cut[0]] + SUPERVISORD[cut[1]:].replace("exit 3", "exit 4")
-                      + "[program:new]\ncommand=sleep 1000\nstartsecs=0\n")
+    theirs = supervisord.file.read_text()
+    cut = theirs.index("[program:gone]"), theirs.index("[program:folder]")
+    supervisord.file.write_text(theirs[:cut[0]] + theirs[cut[1]:].replace("exit 3", "exit 4")
+                                + "[program:new]\ncommand=sleep 1000\nstartsecs=0\n")
     cut = MUSTER.index("[program.gone]"), MUSTER.index("[program.folder]")
     instance.file.write_text((MUSTER[:cut[0]] + MUSTER[cut[1]:]).replace("exit 3", "exit 4")
                              + '[program.new]\ncommand = "sleep 1000"\nready = { after = "0s" }\n')
