@@ -99,3 +99,20 @@ take_program() {
     done
     return 1
 }
+
+# debian_supervisorctl: Debian's own, out of its package (which would start a service) and that of what it imports.
+debian_supervisorctl() {
+    local folder=$cache/debian-supervisor
+    local tool=$folder/supervisorctl
+    if [ ! -x "$tool" ]; then
+        mkdir -p "$folder/tree"
+        (cd "$folder" && { apt-get download supervisor python3-pkg-resources ||
+            { apt-get update && apt-get download supervisor python3-pkg-resources; }; } &&
+            for package in ./*.deb; do dpkg-deb -x "$package" tree || exit; done && rm -f ./*.deb) \
+            >"$folder/download.log" 2>&1 </dev/null || return 1
+        printf '#!/bin/sh\nPYTHONPATH=%s exec /usr/bin/python3 %s "$@"\n' \
+            "'$folder/tree/usr/lib/python3/dist-packages'" "'$folder/tree/usr/bin/supervisorctl'" >"$tool"
+        chmod +x "$tool"
+    fi
+    echo "$tool"
+}

@@ -149,12 +149,15 @@ def test_what_is_open_to_everybody_is_refused_and_a_port_that_is_taken_is_told(m
     assert f"supervisor.http: listening on 127.0.0.1:{port}: address already in use" in instance.log()
 
 
-@pytest.mark.parametrize("program", [os.environ.get("MUSTER_TEST_SUPERVISOR", "") + "/bin/supervisorctl",
-                                     "/usr/bin/supervisorctl"])
-def test_supervisorctl_with_user_and_password(muster, folder, program):
-    """Of PyPI, and Debian's."""
+SUPERVISORCTL = {"PyPI": os.environ.get("MUSTER_TEST_SUPERVISOR", "") + "/bin/supervisorctl",
+                 "Debian": os.environ.get("MUSTER_TEST_DEBIAN_SUPERVISORCTL", "")}
+
+
+@pytest.mark.parametrize("whose", SUPERVISORCTL)
+def test_supervisorctl_with_user_and_password(muster, folder, whose):
+    program = SUPERVISORCTL[whose]
     if not os.access(program, os.X_OK):
-        pytest.skip(f"no {program}")
+        pytest.skip(f"no supervisorctl of {whose}")
     port = free_port()
     (folder / "token").write_text(TOKEN)
     instance = muster(config(port, extra=f'http_token_file = "{folder}/token"'))
