@@ -171,6 +171,25 @@ def test_beside_another_first_process(muster, podman):
     assert " shutting-down cause=TERM" in instance.log()
 
 
+def test_what_was_brought_in_by_exec_does_not_hold_up_the_end(muster):
+    """It is nobody's child in the container: with the container it ends, whether it obeys TERM or not."""
+    instance = muster('[supervisor]\nshutdown_timeout = "3s"\n' + NAP)
+    scripts = ["while :; do sleep 0.05; done", "trap '' TERM; while :; do sleep 0.05; done"]
+    for script in scripts:
+        assert instance.podman.call("exec", "-d", instance.container.name, "sh", "-c", script).returncode == 0
+    inside = os.readlink(f"/proc/{instance.pid}/ns/pid")
+
+    def brought():
+        found = [pid for pid in processes.all_pids() if processes.command_line(pid)[:2] == ["sh", "-c"]]
+        return [pid for pid in found if processes.command_line(pid)[-1] in scripts and os.readlink(f"/proc/{pid}/ns/pid") == inside]
+
+    pids = eventually(10, lambda: len(brought()) == 2 and brought(), "both are there")
+    instance.running("nap")
+    assert is_sound(instance), "they are no children of its"
+    assert instance.terminate(seconds=8) == 0, instance.log()
+    eventually(5, lambda: not [pid for pid in pids if processes.is_alive(pid)], "their end")
+
+
 def test_a_pid_namespace_that_two_containers_share(muster):
     """Neither touches what is the other's; the second's end ends only its own."""
     one = muster(NAP)

@@ -37,7 +37,8 @@ def _limit(what, most):
 def needed_files(binary):
     """What a binary needs to run: itself, its loader and libraries."""
     seen = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False)
-    words = [word for line in seen.stdout.splitlines() for word in line.split()]
+    # What another libc's program needs, ldd cannot tell: its complaint is no list.
+    words = [word for line in seen.stdout.splitlines() if "(0x" in line for word in line.split()]
     return sorted({word for word in words if word.startswith("/")})
 
 
