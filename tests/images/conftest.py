@@ -1,5 +1,6 @@
 """Images that are built here as anybody would build them: `scripts/test --images`. They want the network (apt, pip) and minutes."""
 
+import configparser
 import os
 import pathlib
 import subprocess
@@ -14,7 +15,9 @@ from containers.conftest import container, podman, static_binary  # noqa: E402,F
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # This machine's own, which may name a mirror: a build has its certificates and pip's settings, and leaves them out of the image.
-LENT = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf")
+# The certificates have another place there: the package of that name wants to write its own.
+CERTIFICATES, LENT_CERTIFICATES = pathlib.Path("/etc/ssl/certs/ca-certificates.crt"), "/run/lent/ca-certificates.crt"
+PIP = pathlib.Path("/etc/pip.conf")
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +29,23 @@ class Builder:
     def __init__(self, podman):
         self.podman = podman
         self.made = []
+        self.lent = []
+        if CERTIFICATES.exists():
+            settings = configparser.RawConfigParser()
+            settings.read(PIP)
+            if not settings.has_section("global"):
+                settings.add_section("global")
+            settings.set("global", "cert", LENT_CERTIFICATES)
+            with open(podman.scratch / "pip.conf", "w", encoding="utf-8") as file:
+                settings.write(file)
+            self.lent = [f"--volume={CERTIFICATES}:{LENT_CERTIFICATES}:ro", f"--volume={file.name}:{PIP}:ro"]
 
     def __call__(self, name, folder, file, **arguments):
         """The image of a Containerfile and of what lies in its folder."""
         image = f"localhost/muster-test-{os.getpid()}-{name}"
-        lent = [f"--volume={one}:{one}:ro" for one in LENT if os.path.exists(one)]
         # Where pulling is not possible, what is there must do; a build reaches apt by the host's network.
         done = self.podman.call(
-            "build", "--network=host", "--format=docker", "-t", image, "-f", file, *lent,
+            "build", "--network=host", "--format=docker", "-t", image, "-f", file, *self.lent,
             *[f"--build-arg={key}={value}" for key, value in arguments.items()], folder, timeout=1500)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         self.made.append(image)
