@@ -1,9 +1,10 @@
 """What a container's first process does: tini, dumb-init, supervisord and muster, each in the same containers.
 
-    MUSTER_BINARY=build/static/supervisor/muster python tests/containers/compare_pid1.py [--write]
+    MUSTER_BINARY=build/static/supervisor/muster python tests/containers/compare_pid1.py [--write] [TEXT…]
 
-Prints the table of docs/containers.md; with --write puts it there. Wants root, podman, and the packages tini, dumb-init,
-supervisor and busybox-static. Each cell is what was seen in this run, nothing else.
+Prints the table of docs/containers.md; with --write puts it there. With TEXT only the rows whose name has one of these in it,
+each as a whole. Wants root, podman, a machine that does nothing else, and the packages tini, dumb-init, supervisor and
+busybox-static. Each cell is what was seen in this run, nothing else.
 """
 
 import os
@@ -341,10 +342,13 @@ def main():
     except CannotHave as why:
         sys.exit(f"compare_pid1: no containers: {why}")
     inits = versions()
+    wanted = [one for one in sys.argv[1:] if not one.startswith("--")]
     lines = ["| | " + " | ".join(f"{one.name} {one.version}" for one in inits) + " |", "|---" * (len(inits) + 1) + "|"]
     try:
         bench = Bench(podman)
         for name, behaviour in ROWS:
+            if wanted and not any(one in name for one in wanted):
+                continue
             cells = []
             for init in inits:
                 try:
@@ -360,7 +364,11 @@ def main():
     if "--write" in sys.argv[1:]:
         text = DOCUMENT.read_text()
         head, rest = text.split(BEGIN)
-        DOCUMENT.write_text(head + BEGIN + "\n" + table + END + rest.split(END)[1])
+        old, tail = rest.split(END)
+        if wanted:
+            seen = {line.split(" | ")[0]: line for line in lines}
+            table = "".join(seen.get(line.split(" | ")[0], line) + "\n" for line in old.strip().splitlines())
+        DOCUMENT.write_text(head + BEGIN + "\n" + table + END + tail)
 
 
 if __name__ == "__main__":
