@@ -82,6 +82,7 @@ Housekeeping::Housekeeping(loop::Loop& loop,
     : log_(log),
       client_(client),
       read_instances_(options.read_instances),
+      is_settling_(options.is_settling),
       sweep_(loop, client, sets_of(options.kinds), sweep_options(options), events()),
       list_(loop, client, sets_of(options.kinds), list_options(options)) {}
 
@@ -95,6 +96,7 @@ registry::SweepEvents Housekeeping::events() {
             },
         .could_not =
             [this](const Error& error) {
+                if (is_settling_()) return log_.info("sweep-waits", {{"reason", error.message()}});
                 log_.warn("sweep-failed", {{"reason", error.message()}, {"hint", error.hint()}});
             },
         .is_blind =

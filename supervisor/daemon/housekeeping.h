@@ -30,6 +30,7 @@ public:
         // Name and process of each own worker that lives. Asked once a sweep or page: O(processes).
         std::function<std::unordered_map<std::string, std::string>()> ours;
         std::function<Outcome()> may_decide;  // of what others left in Redis
+        std::function<bool()> is_settling;    // it may soon: nothing is wrong
         // Empty: there is no roll.
         std::function<void(registry::InstancesRead)> read_instances;
     };
@@ -56,6 +57,7 @@ private:
     Log& log_;
     redis::Client& client_;
     std::function<void(registry::InstancesRead)> read_instances_;
+    std::function<bool()> is_settling_;
     std::vector<std::string> removed_;  // the first few of this sweep, for its line
     std::uint64_t stale_removed_ = 0;   // by all sweeps
     registry::Sweep sweep_;

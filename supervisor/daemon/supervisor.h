@@ -127,6 +127,7 @@ private:
     control::RegistryBackend registry_backend();
     [[nodiscard]] std::unique_ptr<Housekeeping> made_housekeeping();
     [[nodiscard]] std::unordered_map<std::string, std::string> living_names() const;
+    [[nodiscard]] bool is_settling() const;
     void each_process(const std::function<void(const control::ProcessView&)>& visit);
     void visit_program(ProgramId program,
                        const std::function<void(const control::ProcessView&)>& visit);

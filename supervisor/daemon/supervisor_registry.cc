@@ -140,6 +140,13 @@ control::RegistryBackend Supervisor::registry_backend() {
     };
 }
 
+// Only time is wanting until others' registrations may be judged.
+bool Supervisor::is_settling() const {
+    const redis::Client& client = registrar_->client();
+    return client.is_connected() && client.session().is_master &&
+           !client.may_decide(settings_.config.redis->lease);
+}
+
 std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
     std::vector<registry::RegistryKind> kinds;
     for (std::uint32_t p = 0; p < programs_.count(); ++p) {
@@ -157,10 +164,13 @@ std::unique_ptr<Housekeeping> Supervisor::made_housekeeping() {
             .may_decide = [this]() -> Outcome {
                 if (registrar_->is_away()) return Error{"Redis is away: " + registrar_->trouble()};
                 if (registrar_->client().may_decide(settings_.config.redis->lease)) return Done{};
-                return Error{
-                    "nothing may be decided yet: this Redis is a replica, or "
-                    "its data is known to us for less than redis.lease"};
+                if (is_settling())
+                    return Error{
+                        "nothing may be decided yet: its data is known to us for less than "
+                        "redis.lease"};
+                return Error{"nothing may be decided: this Redis is a replica"};
             },
+            .is_settling = [this] { return is_settling(); },
             .read_instances =
                 [this](registry::InstancesRead done) {
                     registry::read_instances(registrar_->client(), settings_.config.redis->prefix,

@@ -140,6 +140,16 @@ def test_five_supervisors_do_the_work_of_one(redis_server, muster):
     assert sscans <= 6 * sweeps, (sscans, sweeps)
 
 
+def test_a_redis_that_is_new_to_us_is_waited_for_without_an_alarm(redis_server, muster):
+    client = redis_server.client
+    is_member(client, "gone")
+    instance = muster(settings(redis_server, 'sweep = "1s"').replace('lease = "1s"', 'lease = "4s"'))
+    instance.running("shap")
+    assert " INFO " in instance.logged(" sweep-waits ", "known to us for less than redis.lease")[0]
+    eventually(15, lambda: client.hlen(LOOKS) == 1, "it is looked at once that is over")
+    assert not instance.log_lines(" sweep-failed ")
+
+
 @pytest.mark.parametrize("refused, word", [(("-pubsub",), "pubsub"), (("-client",), "client")])
 def test_a_user_with_fewer_rights_degrades_with_one_line(redis_server, muster, refused, word):
     client = redis_server.client
