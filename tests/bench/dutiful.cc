@@ -16,8 +16,10 @@
 
 #include <array>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -90,8 +92,9 @@ int main(int argc, char** argv) {
     std::array<epoll_event, 1024> events{};
     for (std::uint32_t left = count; left > 0;) {
         const int got = epoll_wait(epoll, events.data(), events.size(), -1);
-        for (int i = 0; i < got; ++i) {
-            const std::uint32_t index = events[i].data.u32;
+        for (const epoll_event& each :
+             std::span{events}.first(got > 0 ? static_cast<std::size_t>(got) : 0)) {
+            const std::uint32_t index = each.data.u32;
             if (index == count) {
                 is_ending = true;
                 epoll_ctl(epoll, EPOLL_CTL_DEL, asked, nullptr);
