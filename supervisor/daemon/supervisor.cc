@@ -334,6 +334,12 @@ void Supervisor::signalled(int number) {
         case SIGINT:
             if (stage_ == Stage::running)
                 return begin_shutdown(false, number == SIGTERM ? "TERM" : "INT");
+            if (std::exchange(restarts_, false)) {  // the first of them, and it is to be the end
+                shutdown_began_ = loop_.now();
+                log_.info("shutting-down",
+                          {{"cause", signal_name(number)}, {"instead", "of beginning anew"}});
+                return;
+            }
             if (loop_.now() - shutdown_began_ > second_signal_hastens_after) {
                 log_.warn("shutdown-hastened", {{"signal", signal_name(number)}});
                 hasten();

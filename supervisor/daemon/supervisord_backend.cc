@@ -151,6 +151,8 @@ void Supervisor::each_config(const std::function<void(const control::ConfigView&
 // A file that `check` refuses is never started with: the running one goes on (I10).
 void Supervisor::restart(const std::function<void(std::optional<control::Fault>)>& done) {
     const auto go = [this, done] {
+        if (stage_ != Stage::running)  // the file was read meanwhile: an end stays an end
+            return done(control::make_fault(control::fault::shutdown_state, "SHUTDOWN_STATE"));
         done(std::nullopt);
         begin_shutdown(false, "a restart was asked for");
         restarts_ = true;

@@ -330,3 +330,32 @@ def test_pid_and_shutdown(supervisord, muster):
     assert ask(instance.control, "pid") == (0, f"{instance.process.pid}\n", "")
     assert ask(instance.control, "shutdown") == (0, "Shut down\n", "")
     assert instance.process.wait(20) == 0
+
+
+SLOW = """\
+[program.slow]
+command = ["sh", "-c", "trap 'sleep 1.5; exit 0' TERM; echo up; while :; do sleep 0.1; done"]
+stop = ["TERM 20s", "KILL"]
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_to_end_wins_over_a_restart_that_is_under_way(muster, number):
+    instance = muster(SLOW)
+    instance.logged("slow | up")
+    assert rpc(instance.control, "supervisor.restart") is True
+    instance.logged(" shutting-down ", "a restart was asked for")
+    os.kill(instance.pid, number)
+    assert instance.wait(40) == 0
+    assert len(instance.log_lines(" supervising ")) == 1, instance.log()
+    assert not instance.log_lines(" shutdown-hastened "), "it was the first signal"
+
+
+def test_a_restart_does_not_undo_an_end(muster):
+    instance = muster(SLOW)
+    instance.logged("slow | up")
+    os.kill(instance.pid, signal.SIGTERM)
+    instance.logged(" shutting-down ", "cause=TERM")
+    assert rpc(instance.control, "supervisor.restart") == (6, "SHUTDOWN_STATE")
+    assert instance.wait(40) == 0
+    assert len(instance.log_lines(" supervising ")) == 1, instance.log()
