@@ -14,7 +14,7 @@ import xmlrpc.client
 import pytest
 
 from support.eventually import eventually
-from support.rig import BINARY, IN_WORKER, call
+from support.rig import BINARY, IN_WORKER, call, keeps_nothing_freed
 
 HOME = os.environ.get("MUSTER_TEST_SUPERVISOR")  # a venv with supervisord and superlance
 
@@ -112,7 +112,7 @@ def test_listeners_that_misbehave_cost_nobody_else_anything(muster, folder):
     files = {way: folder / way for way in ("ok", "reject", "dies", "deaf", "chatty")}
     instance = muster("".join(listener(way, way, file, ["REMOTE_COMMUNICATION"],
                                        ", buffer = 200" if way == "ok" else ", buffer = 5")
-                              for way, file in files.items()))
+                              for way, file in files.items()), env=keeps_nothing_freed())
     instance.running()
     remote(instance, "a", "1")
     for way in ("ok", "reject", "dies"):

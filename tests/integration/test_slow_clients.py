@@ -9,6 +9,7 @@ import threading
 import time
 
 from support.eventually import PATIENCE, eventually, patience
+from support.rig import keeps_nothing_freed
 
 FLOOD = """\
 [program.flood]
@@ -57,7 +58,7 @@ class Reader(threading.Thread):
 
 
 def test_clients_that_never_read_cost_nobody_else_anything(muster):
-    instance = muster(FLOOD)
+    instance = muster(FLOOD, env=keeps_nothing_freed())
     instance.running("work_00", "work_49", "flood")
     reader = Reader(ask(instance, "/v1/logs/flood?follow=true"))
     reader.takes(200_000)
