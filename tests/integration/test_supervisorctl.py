@@ -10,7 +10,7 @@ import xmlrpc.client
 
 import pytest
 
-from support.eventually import eventually
+from support.eventually import PATIENCE, eventually
 from support.rig import call, environment
 from support.supervisord import HOME, Supervisord
 
@@ -188,9 +188,15 @@ class Following:
         return wanted in self.text
 
     def end(self):
-        self.process.send_signal(signal.SIGINT)
+        """Interrupts it, again where it has not heard: one that comes while it handles what it has read, it swallows."""
         try:
-            return self.process.wait(20)
+            for _ in range(4):
+                self.process.send_signal(signal.SIGINT)
+                try:
+                    return self.process.wait(5 * PATIENCE)
+                except subprocess.TimeoutExpired:
+                    pass
+            raise AssertionError(f"{self.process.args} does not end")
         finally:
             self.process.kill()
             self.process.stdout.close()
