@@ -171,3 +171,11 @@ def test_I13_a_fork_that_fails_for_want_of_pids_is_nobodys_crash(muster, folder)
                     "prlimit", "--pid", str(instance.pid), "--nproc=200:"],
                    check=True)
     instance.running(seconds=10)
+
+
+def test_there_is_room_for_the_descriptors_of_all_children_before_the_first(muster):
+    """Grown while it runs, the table would wait for all processors at each doubling."""
+    instance = muster('[program.nap]\ncommand = "sleep 1000"\nprocesses = 100\nautostart = false\n')
+    with open(f"/proc/{instance.pid}/status", encoding="utf-8") as status:
+        room = next(int(line.split()[1]) for line in status if line.startswith("FDSize:"))
+    assert room >= 64 + 4 * 100
