@@ -219,15 +219,14 @@ void LogFile::start_pump() {
 }
 
 void LogFile::pumped(const std::shared_ptr<Pumping>& pumping) {
-    LogFiles& files = files_;
     FileCapture* const capture = std::exchange(current_, nullptr);
     if (capture != nullptr)
-        files.tools_.tails.append(capture->stream_.key, pumping->written_tail,
-                                  Tails::kept_beside_file);
+        files_.tools_.tails.append(capture->stream_.key, pumping->written_tail,
+                                   Tails::kept_beside_file);
     report(pumping->result);
     if (capture != nullptr) capture->pumped(*pumping);  // may end it
+    files_.give_back(pumping);                          // the next job, at once, takes it
     over();                                             // and this, when nobody else needs it
-    files.give_back(pumping);
 }
 
 void LogFile::report(const RotatingFile::Written& written) {
