@@ -248,7 +248,8 @@ constexpr Key keys[] = {
     {.table = "program.NAME",
      .name = "start_limit",
      .shape = Shape::whole,
-     .does = "starts in a row that never became ready, then FATAL; 0: never",
+     .does = "starts in a row that never became ready, then FATAL; 0: never. Not counted: those "
+             "that processes, memory or files were too short for",
      .initial = "10",
      .most = 1'000'000},
     {.table = "program.NAME",

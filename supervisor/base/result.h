@@ -17,15 +17,22 @@ public:
 
     [[nodiscard]] const std::string& message() const { return message_; }
     [[nodiscard]] const std::string& hint() const { return hint_; }
+    // Processes, memory or files are short just now: the same may go well a moment later.
+    [[nodiscard]] bool is_scarcity() const { return is_scarcity_; }
 
     // "Permission denied" -> "reading the configuration x.toml: Permission denied"
     [[nodiscard]] Error while_doing(std::string_view what) const {
-        return Error{std::string(what) + ": " + message_, hint_};
+        Error whole{std::string(what) + ": " + message_, hint_};
+        whole.is_scarcity_ = is_scarcity_;
+        return whole;
     }
 
 private:
+    friend Error errno_error(std::string_view tried, int code, std::string hint);
+
     std::string message_;
     std::string hint_;
+    bool is_scarcity_ = false;
 };
 
 template <class T>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdlib>
@@ -86,6 +87,24 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
 std::string errno_text(int code) {
     std::array<char, 128> buffer{};
     return strerror_r(code, buffer.data(), buffer.size());
+}
+
+bool is_scarcity(int code) {
+    return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE;
+}
+
+std::string scarcity_advice(int code) {
+    if (code == EMFILE)
+        return "muster may not open more files: raise its limit (LimitNOFILE= of a unit, --ulimit "
+               "nofile= of a container, ulimit -n)";
+    return is_scarcity(code) ? "processes, memory or files are short just now" : "";
+}
+
+Error errno_error(std::string_view tried, int code, std::string hint) {
+    Error error{fmt::format("{}: {}", tried, errno_text(code)),
+                is_scarcity(code) ? scarcity_advice(code) : std::move(hint)};
+    error.is_scarcity_ = is_scarcity(code);
+    return error;
 }
 
 std::string redacted(std::string_view url) {

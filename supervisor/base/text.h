@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
+
 namespace muster {
 
 std::string_view trimmed(std::string_view text);
@@ -17,6 +19,12 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
 
 // The text of an errno, thread-safe: "Permission denied".
 std::string errno_text(int code);
+// An errno that says that processes, memory or files are short just now; and what to do about it,
+// "" for any other.
+bool is_scarcity(int code);
+std::string scarcity_advice(int code);
+// "opening /x: Permission denied". A scarcity brings its own advice.
+Error errno_error(std::string_view tried, int code, std::string hint = {});
 
 // A URL with its password and query secrets replaced by "***" (I12). Anything that is not a URL
 // comes back as it is.

@@ -53,8 +53,7 @@ std::string advice(const SpawnFailure& failure) {
     }
     if (failure.stage == Stage::interpreter) return "see the first line of the file";
     if (failure.error == EPERM) return "muster itself has no right to do this for a child";
-    if (failure.is_nobodys_fault) return "processes, memory or files are short just now";
-    return {};
+    return scarcity_advice(failure.error);
 }
 
 }  // namespace

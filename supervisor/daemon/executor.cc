@@ -375,7 +375,7 @@ void Executor::spawn(ProcessId process, Incarnation who) {
     Streams streams;
     if (const auto planned = plan_output(process, spec, streams); !planned)
         return not_spawned(process, who, planned.error().while_doing("starting " + parts.id),
-                           false);
+                           planned.error().is_scarcity());
 
     child::ChildPlan plan{spec};
     child::SpawnResult result = spawner_.spawn(plan);

@@ -15,8 +15,8 @@ namespace muster::logs {
 namespace {
 
 Error not_opened(const std::string& path, int code) {
-    return Error{"opening the log file " + path + ": " + errno_text(code),
-                 code == ENXIO ? "it is a FIFO or a device that nobody reads" : ""};
+    return errno_error("opening the log file " + path, code,
+                       code == ENXIO ? "it is a FIFO or a device that nobody reads" : "");
 }
 
 // By path they would be opened anew, which fails for a socket and starts a file from its beginning.
@@ -33,21 +33,21 @@ std::optional<int> own_descriptor(const std::string& path) {
 Result<OutputPipe> make_pipe() {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0)
-        return Error{"making a pipe for a child's output: " + errno_text(errno)};
+        return errno_error("making a pipe for a child's output", errno);
     OutputPipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
     // The two ends are two open files: the child's stays blocking.
     if (fcntl(pipe.read.get(), F_SETFL, O_RDONLY | O_NONBLOCK) != 0)
-        return Error{"making a pipe for a child's output: " + errno_text(errno)};
+        return errno_error("making a pipe for a child's output", errno);
     return pipe;
 }
 
 Result<OutputPipe> make_input_pipe() {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0)
-        return Error{"making a pipe for a child's input: " + errno_text(errno)};
+        return errno_error("making a pipe for a child's input", errno);
     OutputPipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
     if (fcntl(pipe.write.get(), F_SETFL, O_WRONLY | O_NONBLOCK) != 0)
-        return Error{"making a pipe for a child's input: " + errno_text(errno)};
+        return errno_error("making a pipe for a child's input", errno);
     return pipe;
 }
 

@@ -1,6 +1,7 @@
 """muster as PID 1, and `muster run --` as a better tini."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -171,6 +172,22 @@ def test_I13_a_fork_that_fails_for_want_of_pids_is_nobodys_crash(muster, folder)
                     "prlimit", "--pid", str(instance.pid), "--nproc=200:"],
                    check=True)
     instance.running(seconds=10)
+
+
+def test_I13_files_that_are_short_are_nobodys_crash(muster):
+    """EMFILE, in a pipe or in the child's pidfd: tried again, never counted, with the advice; one runs once there is room."""
+    instance = muster(
+        '[program.nap]\ncommand = "sleep 1000"\nprocesses = 20\nready = { after = "10ms" }\n'
+        'restart = "never"\nstart_limit = 2\non_fatal = "stay"\n', before=["prlimit", "--nofile=48:48"])
+    waiting = eventually(5, lambda: [one for one in instance.processes().values() if one["state"] == "BACKOFF"])
+    assert 0 < len(waiting) < 20
+    always(1.5, lambda: all(one["failures"] == 0 and one["state"] in ("STARTING", "RUNNING", "BACKOFF")
+                            for one in instance.processes().values()), "nothing is counted, nothing given up")
+    assert re.search(r"Too many open files.*raise its limit", instance.log())
+    running = [one["id"] for one in instance.processes().values() if one["state"] == "RUNNING"]
+    assert instance.post(f"/v1/processes/{running[0]}/stop?wait=true")[0] == 200
+    eventually(10, lambda: any(instance.processes()[one["id"]]["state"] == "RUNNING" for one in waiting),
+               "one that waited runs in the place of the one that was stopped")
 
 
 def test_there_is_room_for_the_descriptors_of_all_children_before_the_first(muster):

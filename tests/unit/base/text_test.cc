@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cerrno>
 
 using namespace muster;
 
@@ -40,4 +41,21 @@ TEST_CASE("text is split, trimmed and joined") {
     CHECK(split("a,,b", ',').size() == 3);
     CHECK(trimmed("  x \n") == "x");
     CHECK(joined(split("a,b", ','), "+") == "a+b");
+}
+
+TEST_CASE("what the kernel refuses is said, and whether it is only short of something") {
+    const Error denied = errno_error("opening /x", EACCES, "chmod it");
+    CHECK(denied.message() == "opening /x: Permission denied");
+    CHECK(denied.hint() == "chmod it");
+    CHECK_FALSE(denied.is_scarcity());
+    const Error short_of_files =
+        errno_error("opening /x", EMFILE, "chmod it").while_doing("starting");
+    CHECK(short_of_files.message() == "starting: opening /x: Too many open files");
+    CHECK(short_of_files.hint().find("LimitNOFILE") != std::string::npos);
+    CHECK(short_of_files.is_scarcity());
+    for (const int code : {EAGAIN, ENOMEM, ENFILE}) {
+        CHECK(is_scarcity(code));
+        CHECK_FALSE(scarcity_advice(code).empty());
+    }
+    CHECK(scarcity_advice(ENOENT).empty());
 }
