@@ -1,6 +1,7 @@
 #include "core/fleet.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -292,8 +293,8 @@ std::optional<TimePoint> Fleet::next_deadline() const {
 void Fleet::shut_down(int status, const Moment& moment, Actions& actions) {
     if (is_shutting_down()) return;
     ending_status_ = status;
-    for (const Program& program : programs_)
-        stopping_group_ = std::max(stopping_group_, program.plan.priority.group);
+    for (const Program& program : programs_) waiting_groups_.insert(program.plan.priority.group);
+    next_group();
     for (Slot& slot : slots_) {
         slot.is_held = false;
         // Whoever runs waits for its dependents; whoever is between two lives, or only claims the
@@ -331,20 +332,21 @@ void Fleet::stop_what_may(ProgramId id, const Moment& moment, Actions& actions) 
     });
 }
 
-// While all have one priority, as by default, there is nothing to look for.
+void Fleet::next_group() {
+    if (waiting_groups_.empty()) return;
+    const auto highest = std::prev(waiting_groups_.end());
+    stopping_group_ = *highest;
+    waiting_groups_.erase(highest);
+}
+
+// O(programs), after each end, but only while a group waits: by default all have one priority.
 void Fleet::stop_next_group(const Moment& moment, Actions& actions) {
-    for (;;) {
-        std::optional<std::uint32_t> next;
-        for (const Program& program : programs_) {
-            const std::uint32_t group = program.plan.priority.group;
-            if (group < stopping_group_) next = std::max(next.value_or(0), group);
-        }
-        if (!next) return;
+    while (!waiting_groups_.empty()) {
         for (std::uint32_t p = 0; p < programs_.size(); ++p) {
             if (programs_[p].plan.priority.group >= stopping_group_ && !is_down(ProgramId{p}))
                 return;
         }
-        stopping_group_ = *next;
+        next_group();
         for (std::uint32_t p = 0; p < programs_.size(); ++p) {
             if (programs_[p].plan.priority.group == stopping_group_)
                 stop_what_may(ProgramId{p}, moment, actions);

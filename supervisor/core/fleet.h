@@ -152,6 +152,7 @@ private:
     void start_or_hold(Slot& slot, const Moment& moment, Actions& actions);
     void release_dependents(ProgramId program, const Moment& moment, Actions& actions);
     void stop_what_may(ProgramId program, const Moment& moment, Actions& actions);
+    void next_group();
     void stop_next_group(const Moment& moment, Actions& actions);
     void judge_fatal(const Slot& slot, const Moment& moment, Actions& actions);
     void finish_if_done(Actions& actions);
@@ -178,9 +179,10 @@ private:
     std::set<std::pair<TimePoint, std::uint32_t>> deadlines_;
     Rolls rolls_;
     std::uint32_t there_ = 0;
-    std::uint32_t resting_ = 0;         // of those there
-    std::optional<int> ending_status_;  // set: shutting down, and what Finish will say
-    std::uint32_t stopping_group_ = 0;  // while shutting down: the priority whose turn it is
+    std::uint32_t resting_ = 0;               // of those there
+    std::optional<int> ending_status_;        // set: shutting down, and what Finish will say
+    std::uint32_t stopping_group_ = 0;        // while shutting down: the priority whose turn it is
+    std::set<std::uint32_t> waiting_groups_;  // and those whose turn comes later
     bool is_finished_ = false;
     bool is_gate_closed_ = false;
 };
