@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -34,6 +35,13 @@ def test_its_size(stripped):
     size = os.path.getsize(stripped)
     print(f"{size} bytes")
     assert size <= most()
+
+
+def test_the_code_that_a_muster_at_work_runs_lies_together(stripped):
+    """supervisor/hot_code.ld names functions: of a list that is out of date little is found."""
+    listed = subprocess.run(["readelf", "-SW", stripped], check=True, capture_output=True, text=True).stdout
+    size = int(re.search(r"\.hot_code\s+PROGBITS\s+\S+\s+\S+\s+(\S+)", listed)[1], 16)
+    assert 256 * 1024 < size < 1024 * 1024
 
 
 def test_it_runs_where_there_is_nothing_else(podman, empty_image):
