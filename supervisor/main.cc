@@ -81,6 +81,7 @@ int run(const client::RunOptions& options) {
     if (auto adopted = child::become_subreaper(); !adopted)
         return refused(sentence(adopted.error()));
     const auto child_files = child::raise_file_limit();
+    if (auto enough = child::check_file_limit(); !enough) return refused(sentence(enough.error()));
     auto spawner = child::Spawner::create(child_files);
     if (!spawner) return refused(sentence(spawner.error()));
     auto reaper = child::Reaper::create();

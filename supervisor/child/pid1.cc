@@ -1,6 +1,7 @@
 #include "child/pid1.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -31,6 +32,7 @@ namespace muster::child {
 namespace {
 
 constexpr rlim_t enough_files = 65536;
+constexpr rlim_t least_files = 32;
 constexpr std::uint64_t our_files = 64;
 constexpr std::uint64_t files_of_a_child = 4;            // its pidfd, two pipes, a log
 constexpr auto last_patience = std::chrono::seconds{2};  // for whoever ignores TERM
@@ -76,6 +78,14 @@ std::optional<FileLimit> raise_file_limit() {
     limit.rlim_cur = wanted;
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) return std::nullopt;
     return before;
+}
+
+Outcome check_file_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= least_files) return Done{};
+    return Error{fmt::format("starting with a limit of {} open files: muster needs {} for itself",
+                             limit.rlim_cur, least_files),
+                 scarcity_advice(EMFILE)};
 }
 
 void make_room_for_files(std::size_t children) {

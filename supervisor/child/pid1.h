@@ -31,6 +31,8 @@ struct FileLimit {
 // few. Returns what it was: children get that back (a large limit makes some programs slow).
 // Nothing where it was not changed.
 std::optional<FileLimit> raise_file_limit();
+// Refused where even after that muster may open fewer files than it needs for itself.
+Outcome check_file_limit();
 
 // Room for the descriptors of so many children, while the table of them is this thread's alone.
 // Later it is shared, with the second thread and with each child until its exec, and each doubling

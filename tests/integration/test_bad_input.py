@@ -27,6 +27,16 @@ def said(done):
     return done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("files", [14, 20, 31])
+def test_a_limit_of_files_that_muster_itself_cannot_live_with(folder, files):
+    (folder / "muster.toml").write_text(BYSTANDER)
+    done = subprocess.run(["prlimit", f"--nofile={files}:{files}", rig.BINARY, "run", "-c", str(folder / "muster.toml")],
+                          capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+                          env=rig.environment(str(folder)))
+    assert done.returncode == 1, said(done)
+    assert f"a limit of {files} open files" in said(done) and "raise its limit" in said(done), said(done)
+
+
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_I10_broken_toml_is_refused_with_file_line_and_column(folder, verb):
     done = run_muster(folder, '[program.shap]\ncommand = "rq worker\nprocesses = 2\n', verb)
