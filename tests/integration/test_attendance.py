@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from support import processes
 from support.eventually import always, eventually
 
@@ -35,10 +37,14 @@ def test_a_live_worker_is_put_back_whole_after_Redis_was_emptied(real_rq, redis_
     eventually(10, lambda: redis_server.client.sismember("rq:workers", f"rq:worker:{worker['name']}"))
 
 
-def test_an_idle_worker_that_stands_still_is_restarted(real_rq, redis_server, muster):
+@pytest.mark.parametrize("when", ["while it waits for jobs", "before it has written its first state"])
+def test_an_idle_worker_that_stands_still_is_restarted(real_rq, redis_server, muster, when):
     instance = muster(real_rq.program(QUICK, 'stop = ["TERM 300ms", "KILL"]'))
     worker = instance.running("shap", seconds=30)
+    eventually(5, lambda: redis_server.worker(worker["name"]).get("state") == "idle")
     os.kill(worker["pid"], signal.SIGSTOP)
+    if when.startswith("before"):  # as between RQ's register_birth and its set_state
+        assert redis_server.client.hdel(f"rq:worker:{worker['name']}", "state") == 1
     new = instance.running("shap", seconds=30, but=[worker])
     instance.logged(" unhealthy ", worker["name"], "heartbeat has stood still")
     assert not processes.is_alive(worker["pid"]) and new["pid"] != worker["pid"]

@@ -3,8 +3,8 @@
 -- KEYS: rq:worker:<name> of each. ARGV, of each: name, pid, hostname, birth, queues (with commas),
 -- version, its heartbeat as last seen.
 -- Answers a row for each: 'here', 'put-back', 'foreign' (others hold the name) or 'ended' (in
--- order); its heartbeat, its state, its job in hand ('' = none) and that job's timeout (s; '' =
--- unknown).
+-- order); its heartbeat, its state ('' = unknown), its job in hand ('' = none) and that job's timeout
+-- (s; '' = unknown).
 local rows = {}
 for i, key in ipairs(KEYS) do
     local at = (i - 1) * 7
@@ -37,7 +37,10 @@ for i, key in ipairs(KEYS) do
             if redis.call('SADD', 'rq:workers:' .. queue, key) == 1 then verdict = 'put-back' end
         end
         local timeout = job ~= '' and redis.call('HGET', 'rq:job:' .. job, 'timeout') or ''
-        rows[i] = {verdict, held[5] or seen, held[6] or '', job, timeout or ''}
+        -- RQ writes the birth first and the state after it (2.3.3 and 3.0.0: bootstrap): whoever has
+        -- no state yet has not begun to look for jobs.
+        local state = held[6] or (verdict == 'here' and job == '' and 'started') or ''
+        rows[i] = {verdict, held[5] or seen, state, job, timeout or ''}
     end
 end
 return rows

@@ -352,6 +352,17 @@ TEST_CASE("a check tells what a busy worker has in hand, and how long it may tak
     CHECK(rig.check().job == "job");
 }
 
+TEST_CASE("a worker between its birth and its first state starts: it is not unknown what it does") {
+    Rig rig;
+    rig.server.ask({"HDEL", key, "state"});
+    CHECK(rig.check().status == "started");
+    rig.server.ask({"HSET", key, "current_job", "job"});
+    CHECK(rig.check().status.empty());  // a job in hand: nothing is made up
+    rig.server.ask({"HDEL", key, "current_job", "birth"});
+    CHECK(rig.check().status.empty());  // put back this moment
+    CHECK(rig.check().status == "idle");
+}
+
 TEST_CASE("what a horse is waited for with is refreshed, while the worker's key is its own") {
     Rig rig;
     rig.vanish();
