@@ -95,19 +95,25 @@ MUSTER_IN_CHILD void set_stdio(const Launch& launch) noexcept {
     }
 }
 
+MUSTER_IN_CHILD bool is_there(const char* path) noexcept {
+    return ::syscall(SYS_faccessat, AT_FDCWD, path, F_OK) == 0;
+}
+
 [[noreturn]] MUSTER_IN_CHILD void execute(const Launch& launch) noexcept {
     const auto candidates = launch.plan.candidates();
     std::uint32_t denied = 0;
     bool is_denied = false;
     for (std::uint32_t i = 0; i < candidates.size(); ++i) {
-        // Much cheaper than an execve that fails, and tells a missing file from a missing
-        // interpreter.
-        if (::syscall(SYS_faccessat, AT_FDCWD, candidates[i], F_OK) != 0) {
-            if (errno == ENOENT || errno == ENOTDIR) continue;
-        } else {
+        // A look is much cheaper than an execve that fails; the last one, or the only one, is
+        // looked at only when it did.
+        if (i + 1 == candidates.size() || is_there(candidates[i])) {
             ::syscall(SYS_execve, candidates[i], launch.plan.argv(), launch.plan.environment());
-            if (errno == ENOENT) give_up(launch, Stage::interpreter, i);
+            const int error = errno;
+            const bool has_no_interpreter = error == ENOENT && is_there(candidates[i]);
+            errno = error;
+            if (has_no_interpreter) give_up(launch, Stage::interpreter, i);
         }
+        if (errno == ENOENT || errno == ENOTDIR) continue;
         if (errno != EACCES) give_up(launch, Stage::exec, i);
         if (!is_denied) denied = i;  // perhaps a later folder has one that we may execute
         is_denied = true;

@@ -240,6 +240,25 @@ TEST_CASE("a command that may not be executed in one folder of PATH is found in 
     CHECK(failure.subject == folder.path + "/sh");
 }
 
+TEST_CASE("wherever in PATH it stands, a missing interpreter is told from a missing command") {
+    Rig rig;
+    Folder folder;
+    const std::string script = folder.file("interpretless", "#!/no/interpreter\n", 0755);
+    for (const std::string& path : {folder.path, folder.path + ":/bin", "/bin:" + folder.path}) {
+        ChildSpec spec = command({"interpretless"});
+        spec.environment = {"PATH=" + path};
+        const SpawnFailure failure = rig.failure_of(spec);
+        CHECK(failure.stage == Stage::interpreter);
+        CHECK(failure.subject == script);
+        spec.argv = {"nosuchcommand"};
+        spec.environment = {"PATH=" + path + ":" + script};  // its last folder is none
+        const SpawnFailure missing = rig.failure_of(spec);
+        CHECK(missing.stage == Stage::exec);
+        CHECK(missing.error == ENOENT);
+        CHECK(missing.subject == "nosuchcommand");
+    }
+}
+
 TEST_CASE("no pids for the user of a child is nobody's fault" * doctest::skip(::geteuid() != 0)) {
     Rig rig;
     ChildSpec spec = command({"sleep", "100"});
