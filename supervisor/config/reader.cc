@@ -51,6 +51,10 @@ std::optional<Position> line_of_dots(std::string_view text) {
     return std::nullopt;
 }
 
+bool is_foreign(char c) {
+    return static_cast<unsigned char>(c) >= 0x80;
+}
+
 // Where a character other than ASCII stands that is neither quoted nor in a comment, and what is
 // wrong with it there. TOML has none in such places, but toml++ (3.3 and 3.4) asks whether it is a
 // space, and takes for granted that most of them are not asked about (undefined behaviour).
@@ -122,7 +126,6 @@ private:
         return word_ < at_ &&
                std::string_view{"0123456789+-"}.find(text_[word_]) != std::string_view::npos;
     }
-    static bool is_foreign(char c) { return static_cast<unsigned char>(c) >= 0x80; }
     [[nodiscard]] Position position() const {
         const std::string_view before = text_.substr(0, at_);
         const auto lines = std::count(before.begin(), before.end(), '\n');
@@ -529,7 +532,8 @@ std::optional<Document> Document::parse(std::string_view text, Reading& reading)
                          "more than 1000 dots in one line");
         return std::nullopt;
     }
-    if (const auto foreign = PlainText{text}.first_foreign()) {
+    const bool is_ascii = std::none_of(text.begin(), text.end(), is_foreign);
+    if (const auto foreign = is_ascii ? std::nullopt : PlainText{text}.first_foreign()) {
         reading.complain(foreign->first, std::string(foreign->second));
         return std::nullopt;
     }
