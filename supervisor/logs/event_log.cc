@@ -99,7 +99,8 @@ void append_value(std::string& line, std::string_view value) {
 void EventLog::write(LogLevel level,
                      std::string_view verb,
                      std::initializer_list<LogField> fields) {
-    if (ring_ != nullptr && level >= LogLevel::info) ring_->add(level, stamp_.now(), verb, fields);
+    const std::string_view time = stamp_.now();  // one for the event and its line
+    if (ring_ != nullptr && level >= LogLevel::info) ring_->add(level, time, verb, fields);
     if (level < least_) return;
     if (!writer_.accepts_events()) {
         if (dropped_ == 0) writer_.wait_for_room(*this);
@@ -109,19 +110,19 @@ void EventLog::write(LogLevel level,
     }
     if (dropped_ > 0) {
         writer_.forget(*this);
-        tell_dropped();
+        tell_dropped(time);
     }
-    begin_line(level, verb);
+    begin_line(time, level, verb);
     for (const LogField& field : fields) {
         if (!field.value.empty()) append_field(field.key, field.value);
     }
     end_line();
 }
 
-void EventLog::begin_line(LogLevel level, std::string_view verb) {
+void EventLog::begin_line(std::string_view time, LogLevel level, std::string_view verb) {
     switch (format_) {
         case Format::text:
-            line_ = stamp_.now();
+            line_ = time;
             line_ += ' ';
             line_ += padded(level);
             line_ += ' ';
@@ -129,7 +130,7 @@ void EventLog::begin_line(LogLevel level, std::string_view verb) {
             return;
         case Format::json:
             line_ = "{\"time\":\"";
-            line_ += stamp_.now();
+            line_ += time;
             line_ += "\",\"level\":\"";
             line_ += level_word(level);
             line_ += '"';
@@ -162,14 +163,14 @@ void EventLog::end_line() {
     if (tails_ != nullptr) tails_->append(own_lines, line_);
 }
 
-void EventLog::tell_dropped() {
-    begin_line(LogLevel::warn, "dropped");
+void EventLog::tell_dropped(std::string_view time) {
+    begin_line(time, LogLevel::warn, "dropped");
     append_field("lines", std::to_string(std::exchange(dropped_, 0)));
     end_line();
 }
 
 void EventLog::output_drained() {
-    if (dropped_ > 0) tell_dropped();
+    if (dropped_ > 0) tell_dropped(stamp_.now());
 }
 
 }  // namespace muster::logs

@@ -43,10 +43,10 @@ public:
 
 private:
     void output_drained() override;
-    void begin_line(LogLevel level, std::string_view verb);
+    void begin_line(std::string_view time, LogLevel level, std::string_view verb);
     void append_field(std::string_view key, std::string_view value);
     void end_line();
-    void tell_dropped();
+    void tell_dropped(std::string_view time);
 
     OutputWriter& writer_;
     LogLevel least_;

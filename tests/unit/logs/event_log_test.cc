@@ -52,6 +52,29 @@ TEST_CASE("a line has the time, the level in a column, the event and its fields 
     CHECK(time <= format_wall_time(after));
 }
 
+// Whoever follows is told between the two.
+struct SlowFollower final : EventRing::Follower {
+    std::string told;
+    void event(std::uint64_t /*number*/, std::string_view json) override {
+        using std::chrono::floor, std::chrono::milliseconds, std::chrono::system_clock;
+        told = json;
+        const auto begun = floor<milliseconds>(system_clock::now());
+        while (floor<milliseconds>(system_clock::now()) == begun) {
+        }
+    }
+};
+
+TEST_CASE("an event and its line tell the same time") {
+    Rig rig;
+    EventRing ring;
+    SlowFollower follower;
+    ring.follow(follower);
+    EventLog log{rig.writer, LogLevel::info, Format::text, &ring};
+    log.warn("exited", {{"program", "shap"}});
+    const std::string time = rig.written().substr(0, 24);
+    CHECK(follower.told.find("\"time\":\"" + time + '"') != std::string::npos);
+}
+
 TEST_CASE("every level has its word") {
     Rig rig;
     rig.log.set_level(LogLevel::debug);
