@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.eventually import PATIENCE, eventually
+from support.eventually import eventually, patience
 from support.redis_server import free_port
 from support.rig import environment
 from support.supervisord import HOME, Supervisord
@@ -125,7 +125,7 @@ def play(folder, url, steps, **variables):
         env=environment(str(folder), {"HOME": str(folder), "ANSIBLE_HOME": str(folder / "home"),
                                       "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_PIPELINING": "true",
                                       "ANSIBLE_LOCALHOST_WARNING": "false", "LC_ALL": "C.UTF-8"}),
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120 * PATIENCE, check=False)
+        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120 * patience(), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "answers.json").read_text())
 

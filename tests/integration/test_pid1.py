@@ -176,6 +176,8 @@ def test_I13_a_fork_that_fails_for_want_of_pids_is_nobodys_crash(muster, folder)
 
 def test_I13_files_that_are_short_are_nobodys_crash(muster):
     """EMFILE, in a pipe or in the child's pidfd: tried again, never counted, with the advice; one runs once there is room."""
+    if "ASAN_OPTIONS" in os.environ:
+        pytest.skip("with no file left a sanitizer cannot look at an object, and takes that for a fault of its type")
     instance = muster(
         '[program.nap]\ncommand = "sleep 1000"\nprocesses = 20\nready = { after = "10ms" }\n'
         'restart = "never"\nstart_limit = 2\non_fatal = "stay"\n', before=["prlimit", "--nofile=48:48"])
