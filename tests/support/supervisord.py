@@ -18,6 +18,7 @@ class Supervisord:
 [supervisord]
 logfile={folder}/main.log
 pidfile={folder}/pid
+childlogdir={folder}
 [unix_http_server]
 file={self.socket}
 [rpcinterface:supervisor]
