@@ -31,6 +31,18 @@ WallTime wall_now() {
     return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
 }
 
+std::int64_t in_ms(Duration length) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(length).count();
+}
+
+std::int64_t in_ms(WallTime time) {
+    return in_ms(Duration{time.time_since_epoch()});
+}
+
+std::string ms_text(Duration length) {
+    return std::to_string(in_ms(length));
+}
+
 Result<Duration> parse_duration(std::string_view text) {
     double number = 0;
     const char* end = text.data() + text.size();

@@ -2,6 +2,7 @@
 // Steady time decides; wall time is only printed and stored.
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,11 @@ using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::microseconds>;
 
 WallTime wall_now();  // not for core/: there time is an argument
+
+// Whole milliseconds, as scripts and job systems count: a length, since 1970, and a length as text.
+std::int64_t in_ms(Duration length);
+std::int64_t in_ms(WallTime time);
+std::string ms_text(Duration length);
 
 // "250ms" "10s" "5m" "1h", also decimals ("1.5s") and a bare number of seconds. At most 10 years.
 Result<Duration> parse_duration(std::string_view text);

@@ -13,12 +13,7 @@ namespace muster::client {
 
 namespace {
 
-std::string or_dash(std::string text) {
-    if (text.empty()) return "-";
-    return text;
-}
-
-Colour colour_of(std::string_view state) {
+Colour worker_colour(std::string_view state) {
     if (state == "alive") return Colour::good;
     return state == "unknown" ? Colour::busy : Colour::bad;
 }
@@ -44,7 +39,7 @@ std::string workers_table(const Json& workers, bool with_colour) {
     for (const Json& worker : workers) {
         const std::string state = text_of(worker, "state");
         rows.push_back({{text_of(worker, "name")},
-                        {state, colour_of(state)},
+                        {state, worker_colour(state)},
                         {or_dash(text_of(worker, "owner"))},
                         {or_dash(text_of(worker, "host"))},
                         {or_dash(text_of(worker, "pid"))},
@@ -68,7 +63,7 @@ std::string fleet_table(const Json& instances, bool with_colour) {
         const double left = number_of(instance, "lease_left").value_or(0);
         rows.push_back(
             {{text_of(instance, "instance")},
-             {state, colour_of(state)},
+             {state, worker_colour(state)},
              {or_dash(text_of(instance, "host"))},
              {or_dash(text_of(instance, "version"))},
              {fmt::format("{:.0f}", number_of(instance, "workers").value_or(0))},

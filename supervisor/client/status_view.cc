@@ -31,10 +31,6 @@ std::string duration(const Json& process, std::string_view key) {
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seconds)));
 }
 
-std::string or_dash(const std::string& text) {
-    return text.empty() ? "-" : text;
-}
-
 std::string next_try(const Json& process) {
     const std::string held = text_of(process, "held");
     if (!held.empty()) return fmt::format("held: {}", held);

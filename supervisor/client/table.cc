@@ -74,6 +74,11 @@ std::string table(const std::vector<std::vector<Cell>>& rows, bool with_colour) 
     return text;
 }
 
+std::string or_dash(std::string text) {
+    if (text.empty()) text = "-";
+    return text;
+}
+
 std::string short_duration(Duration duration) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration).count();
     const auto minutes = seconds / 60;

@@ -24,6 +24,8 @@ std::string table(const std::vector<std::vector<Cell>>& rows, bool with_colour);
 // Control characters, which could be orders to the terminal, are shown as '?'.
 std::string printable(std::string_view text);
 
+std::string or_dash(std::string text);  // "" is shown as "-"
+
 // "12s", "5m 03s", "3h 12m", "2d 4h".
 std::string short_duration(Duration duration);
 

@@ -26,7 +26,7 @@ struct Draft {
 };
 
 // How the files are found that a pattern of `include` means.
-using Includes = std::function<Result<std::vector<std::string>>(const std::string& pattern)>;
+using FilesOf = std::function<Result<std::vector<std::string>>(const std::string& pattern)>;
 
 constexpr std::size_t most_included = 256;
 
@@ -85,7 +85,7 @@ void read_included(const std::string& path, Position where, Draft& draft, Readin
     if (document) read_included_tables(document->root(reading), draft);
 }
 
-void read_includes(Draft& draft, const Includes& includes, Reading& reading) {
+void read_includes(Draft& draft, const FilesOf& includes, Reading& reading) {
     std::vector<std::string> seen;
     for (std::size_t i = 0; i < draft.supervisor.include.size(); ++i) {
         const std::string& pattern = draft.supervisor.include[i];
@@ -168,7 +168,7 @@ namespace {
 Loaded load(std::string_view text,
             const std::string& filename,
             const Environment& environment,
-            const Includes* includes) {
+            const FilesOf* includes) {
     Reading reading{filename, environment};
     Draft draft;
     if (text.size() > longest_file) {
@@ -217,7 +217,7 @@ Loaded load_file(const std::string& path, const Environment& environment) {
     if (!text)
         return std::vector<Problem>{
             {path, 0, 0, fmt::format("cannot be read: {}", text.error().message())}};
-    const Includes includes = [&](const std::string& pattern) { return files_of(path, pattern); };
+    const FilesOf includes = [&](const std::string& pattern) { return files_of(path, pattern); };
     return load(*text, path, environment, &includes);
 }
 

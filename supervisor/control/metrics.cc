@@ -7,29 +7,11 @@
 #include <vector>
 
 #include "control/api.h"
+#include "control/supervisord_processes.h"
 
 namespace muster::control {
 
 namespace {
-
-struct StateCode {
-    std::string_view name;
-    int code;
-};
-constexpr auto states = std::to_array<StateCode>({{"STOPPED", 0},
-                                                  {"STARTING", 10},
-                                                  {"RUNNING", 20},
-                                                  {"BACKOFF", 30},
-                                                  {"STOPPING", 40},
-                                                  {"EXITED", 100},
-                                                  {"FATAL", 200}});
-
-int code_of(std::string_view state) {
-    for (const StateCode& each : states) {
-        if (each.name == state) return each.code;
-    }
-    return -1;
-}
 
 // Each reason is there from the start: a series that begins with its first restart hides it.
 constexpr std::array<std::string_view, 11> reasons{"asked",
@@ -130,7 +112,7 @@ void write_states(Writer& writer, const std::vector<Process>& processes) {
     for (const Process& process : processes) ++counts[process.program][process.state];
     writer.series("muster_processes", "gauge", "Processes of a program in a state.");
     for (auto& [program, by_state] : counts) {
-        for (const StateCode& state : states)
+        for (const SupervisordState& state : supervisord_states())
             writer.sample(fmt::format("{{program=\"{}\",state=\"{}\"}}", program, state.name),
                           by_state[state.name]);
     }
@@ -140,7 +122,8 @@ void write_processes(Writer& writer, const std::vector<Process>& processes) {
     writer.series("muster_process_state", "gauge",
                   "State by supervisord's code: 0 STOPPED, 10 STARTING, 20 RUNNING, 30 BACKOFF, 40 "
                   "STOPPING, 100 EXITED, 200 FATAL.");
-    for (const Process& each : processes) writer.sample(of_process(each), code_of(each.state));
+    for (const Process& each : processes)
+        writer.sample(of_process(each), state_of(each.state).code);
     writer.series("muster_process_ready", "gauge", "1 while the process is up and ready.");
     for (const Process& each : processes) writer.sample(of_process(each), each.is_ready ? 1 : 0);
     writer.series("muster_process_uptime_seconds", "gauge",

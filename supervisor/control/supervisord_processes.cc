@@ -91,6 +91,10 @@ std::string_view group_of(const ProcessView& process) {
     return process.group.empty() ? process.program : process.group;
 }
 
+std::span<const SupervisordState> supervisord_states() {
+    return states;
+}
+
 const SupervisordState& state_of(std::string_view name) {
     static constexpr SupervisordState unknown{"UNKNOWN", 1000, false, false, true};
     const auto* found =

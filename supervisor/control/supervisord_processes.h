@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct SupervisordState {
     bool is_signallable;
     bool is_stopped;
 };
+std::span<const SupervisordState> supervisord_states();  // all, by code
 const SupervisordState& state_of(std::string_view name);
 
 // A program without a [group] is a group of its own name.

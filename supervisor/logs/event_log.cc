@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "logs/line_format.h"
+
 namespace muster::logs {
 
 namespace {
@@ -53,28 +55,11 @@ void append_hex(std::string& line, char c) {
 }
 
 void append_escaped(std::string& line, char c) {
-    switch (c) {
-        case '"':
-            line += "\\\"";
-            return;
-        case '\\':
-            line += "\\\\";
-            return;
-        case '\n':
-            line += "\\n";
-            return;
-        case '\r':
-            line += "\\r";
-            return;
-        case '\t':
-            line += "\\t";
-            return;
-        default:
-            if (is_control(static_cast<unsigned char>(c)))
-                append_hex(line, c);
-            else
-                line += c;
-    }
+    if (append_short_escape(line, c)) return;
+    if (is_control(static_cast<unsigned char>(c)))
+        append_hex(line, c);
+    else
+        line += c;
 }
 
 }  // namespace

@@ -38,29 +38,29 @@ void append_code(std::string& out, unsigned code) {
     out += digits[code & 15];
 }
 
-void append_escaped(std::string& out, char c) {
+}  // namespace
+
+bool append_short_escape(std::string& out, char c) {
     switch (c) {
         case '"':
             out += "\\\"";
-            return;
+            return true;
         case '\\':
             out += "\\\\";
-            return;
+            return true;
         case '\n':
             out += "\\n";
-            return;
+            return true;
         case '\r':
             out += "\\r";
-            return;
+            return true;
         case '\t':
             out += "\\t";
-            return;
+            return true;
         default:
-            append_code(out, static_cast<unsigned char>(c));
+            return false;
     }
 }
-
-}  // namespace
 
 void append_json(std::string& out, std::string_view text) {
     std::size_t copied = 0;
@@ -78,7 +78,7 @@ void append_json(std::string& out, std::string_view text) {
         }
         if (c < 0x80) {
             copy();
-            append_escaped(out, text[at]);
+            if (!append_short_escape(out, text[at])) append_code(out, c);
             copied = ++at;
             continue;
         }

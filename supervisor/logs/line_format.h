@@ -28,6 +28,9 @@ private:
     std::string head_;  // text: "shap_00"; JSON: what stands between the time and the message
 };
 
+// What JSON and our log lines write alike: \" \\ \n \r \t. False: it is none of these.
+bool append_short_escape(std::string& out, char c);
+
 // What stands between the quotes of a JSON string.
 void append_json(std::string& out, std::string_view text);
 

@@ -40,10 +40,9 @@ Claims::Claims(loop::Loop& loop, redis::Client& client, ClaimOwner owner)
     : client_(client), owner_(std::move(owner)), loop_(loop), timer_(loop, [this] { prolong(); }) {}
 
 void Claims::claim(const Claim& claim, Done done) {
-    const auto lasts = std::chrono::duration_cast<std::chrono::milliseconds>(claim.lasts);
     client_.eval(registry::claim, {claim.holder_key, claim_key(owner_.prefix, claim.name)},
                  {claim_value(owner_.owner, claim.process),
-                  std::to_string(std::max<std::int64_t>(1, lasts.count()))},
+                  std::to_string(std::max<std::int64_t>(1, in_ms(claim.lasts)))},
                  lifeline_.guard([done = std::move(done)](Result<redis::Reply> reply) {
                      if (reply)
                          done(claim_outcome(*reply));

@@ -24,13 +24,6 @@ constexpr std::size_t most_instances = 100'000;
 constexpr std::size_t most_entries = 20'000;
 constexpr std::size_t longest_entry = 64 << 10;
 
-std::int64_t in_ms(WallTime time) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-std::int64_t in_ms(Duration length) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(length).count();
-}
-
 template <class Number>
 Number number_of(std::string_view text) {
     Number number{};

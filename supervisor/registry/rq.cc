@@ -94,10 +94,6 @@ const char* proof_text(Proof proof) {
     return "lease-over";
 }
 
-std::string in_ms(Duration length) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(length).count());
-}
-
 std::string death_text(const Release& release, const Registration& known) {
     return fmt::format("the worker {} (pid {} on {}) died with this job in hand{}{}", known.name,
                        known.pid, known.hostname, release.reason.empty() ? "" : ": ",
@@ -300,10 +296,10 @@ void Rq::release_known(const Release& release, ReleaseDone done) {
         estate.instance,
         estate.given,
         estate.value,
-        in_ms(options_.between_looks),
+        ms_text(options_.between_looks),
         options_.prefix + ":deaths:rq:",
         std::to_string(release.poison.deaths),
-        in_ms(release.poison.within),
+        ms_text(release.poison.within),
         release.death,
         as_exc_string(told_on_job(release, known)),
         as_exc_string(told_of_poison(release, known)),

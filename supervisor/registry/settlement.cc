@@ -14,10 +14,6 @@ namespace {
 // Longer than the two looks are apart: the lock also paces the looks at one instance.
 constexpr Duration lock_lasts = std::chrono::seconds{61};
 
-std::string in_ms(Duration length) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(length).count());
-}
-
 std::optional<RegistryKind> kind_named(std::string_view word) {
     for (const RegistryKind kind :
          {RegistryKind::rq, RegistryKind::sidekiq, RegistryKind::resque, RegistryKind::dramatiq,
@@ -157,7 +153,7 @@ void Settlement::begin(const std::shared_ptr<Case>& one) {
     client_.eval(
         settle_begin,
         {prefix_ + ":settling:" + one->facts.id, prefix_ + ":instances", prefix_ + ":since"},
-        {one->facts.id, me_.id, in_ms(lock_lasts), in_ms(lease)},
+        {one->facts.id, me_.id, ms_text(lock_lasts), ms_text(lease)},
         lifeline_.guard([this, one](const Result<redis::Reply>& reply) {
             if (!reply) return failed(one, reply.error());
             if (!reply->is_text()) return failed(one, unexpected("settling an instance", *reply));

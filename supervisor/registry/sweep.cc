@@ -13,10 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string in_ms(Duration time) {
-    return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
-}
-
 void add(SweepReport& sum, const SweepReport& more) {
     sum.seen += more.seen;
     sum.stale += more.stale;
@@ -89,7 +85,7 @@ void Sweep::claim() {
         return;
     }
     client_.eval(sweep_claim, {options_.prefix + ":sweeper", options_.prefix + ":swept"},
-                 {options_.owner, in_ms(options_.lease), order_->is_on_interval ? "1" : "0"},
+                 {options_.owner, ms_text(options_.lease), order_->is_on_interval ? "1" : "0"},
                  lifeline_.guard([this](const Result<redis::Reply>& reply) {
                      if (!reply) return finish(reply.error());
                      claimed(*reply);
@@ -154,7 +150,7 @@ void Sweep::finish(Result<SweepReport> report) {
     // The others leave it alone until shortly before our own next turn.
     const Duration fresh = report && order_->is_on_interval ? until_next(*report) * 9 / 10 : 0s;
     client_.eval(sweep_end, {options_.prefix + ":sweeper", options_.prefix + ":swept"},
-                 {options_.owner, in_ms(fresh)},
+                 {options_.owner, ms_text(fresh)},
                  lifeline_.guard([this, report = std::move(report)](const Result<redis::Reply>&) {
                      conclude(report);
                  }));

@@ -16,10 +16,6 @@ constexpr std::size_t keys_a_search = 1000;    // of one SCAN: some 0.2 ms
 constexpr std::size_t removals_a_call = 4000;  // members times sets
 constexpr std::size_t looks_a_call = 2000;     // looks times sets
 
-std::string in_ms(Duration time) {
-    return std::to_string(std::chrono::ceil<std::chrono::milliseconds>(time).count());
-}
-
 std::string in_whole_seconds(Duration time) {
     return fmt::format("{} s", std::chrono::ceil<std::chrono::seconds>(time).count());
 }
@@ -76,7 +72,7 @@ void SweepPass::start(Each each, Done done) {
 }
 
 std::string SweepPass::lease() const {
-    return in_ms(options_.lease);
+    return ms_text(options_.lease);
 }
 
 std::vector<std::string> SweepPass::first_keys() const {
@@ -238,7 +234,7 @@ void SweepPass::judge(std::vector<Member>& page, const std::vector<Veto>& vetoes
 
 // Nothing waits for the answer; that to the last look of the pass comes after it.
 void SweepPass::remove(std::vector<Member> members) {
-    std::vector<std::string> args{owner(), lease(), in_ms(options_.apart), members_.key_prefix};
+    std::vector<std::string> args{owner(), lease(), ms_text(options_.apart), members_.key_prefix};
     for (const Member& member : members) args.push_back(member.member);
     auto keys = first_keys();
     keys.insert(keys.end(), sets_.begin(), sets_.end());
@@ -296,7 +292,7 @@ void SweepPass::forget_looks(const std::string& cursor) {
     keys.insert(keys.end(), sets_.begin(), sets_.end());
     const std::size_t looks = std::clamp<std::size_t>(looks_a_call / sets_.size(), 10, 500);
     client_.eval(sweep_forget, std::move(keys),
-                 {cursor, std::to_string(looks), in_ms(looks_are_kept)},
+                 {cursor, std::to_string(looks), ms_text(looks_are_kept)},
                  lifeline_.guard([this](Result<redis::Reply> reply) {
                      if (!reply) return fail(reply.error());
                      if (!reply->is_array() || reply->elements.size() != 2)

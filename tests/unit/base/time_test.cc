@@ -29,3 +29,10 @@ TEST_CASE("a duration is printed as it would be written") {
 TEST_CASE("wall time is printed in UTC with milliseconds") {
     CHECK(format_wall_time(WallTime{1778894688287123us}) == "2026-05-16T01:24:48.287Z");
 }
+
+TEST_CASE("milliseconds are whole ones") {
+    CHECK(in_ms(Duration{1500ms}) == 1500);
+    CHECK(in_ms(Duration{1999us}) == 1);
+    CHECK(in_ms(WallTime{1778894688287999us}) == 1778894688287);
+    CHECK(ms_text(Duration{90s}) == "90000");
+}
