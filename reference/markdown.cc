@@ -12,7 +12,7 @@ namespace muster::reference {
 
 namespace {
 
-constexpr std::string_view made = "<!-- Made from the sources: see architecture.md. -->\n\n";
+constexpr std::string_view made_note = "<!-- Made from the sources: see architecture.md. -->\n\n";
 
 std::string code(std::string_view text) {
     return text.empty() ? "" : fmt::format("`{}`", text);
@@ -61,7 +61,7 @@ std::string keys_table(std::string_view path) {
 
 std::string docs_of_file() {
     std::string text = "# Every key of muster.toml\n\n";
-    text += made;
+    text += made_note;
     text +=
         "`muster check` holds a file against it, `muster check --print` shows what is in effect. "
         "For editors there is a JSON\nSchema, `conf/muster.schema.json`: where the editor knows "
@@ -79,7 +79,7 @@ std::string docs_of_file() {
 
 std::string docs_of_command() {
     std::string text = "# Every verb of muster\n\n";
-    text += made;
+    text += made_note;
     text += "`SEL` is one of:\n\n" + words_table(selectors);
     for (const Verb& verb : all_verbs()) {
         text += fmt::format("## `muster {}`\n\n{}.\n\n", usage_of(verb), verb.does);
