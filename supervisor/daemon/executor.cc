@@ -2,20 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <utility>
 
-#include "base/text.h"
 #include "child/pid1.h"
 #include "config/expand.h"
-#include "daemon/env_file.h"
-#include "daemon/service_manager.h"
 #include "logs/child_output.h"
 #include "logs/file_capture.h"
-
-extern char** environ;  // NOLINT(readability-redundant-declaration): not declared by every libc
 
 namespace muster::daemon {
 
@@ -47,40 +41,6 @@ child::Ending ending_of(core::Orphans orphans) {
     return child::Ending::kill;
 }
 
-// The base without MUSTER_*: what our own supervisor told us is not for our children. Nor is where
-// a service manager listens, unless the one child is all that it knows of.
-std::vector<std::string> own_environment(bool has_service_manager) {
-    std::vector<std::string> environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string_view pair(*entry);
-        if (pair.starts_with("MUSTER_")) continue;
-        if (has_service_manager && is_for_us(pair.substr(0, pair.find('=')))) continue;
-        environment.emplace_back(pair);
-    }
-    return environment;
-}
-
-// What a registry's key cannot hold, or a log line would quote, is replaced.
-std::string as_name(std::string text) {
-    for (char& c : text) {
-        if (c != child::pid_marker && (static_cast<unsigned char>(c) <= ' ' || c == 127)) c = '-';
-    }
-    return text;
-}
-
-std::string new_uuid() {  // version 4 (RFC 9562, 5.4), from the kernel's random source
-    std::string hex;
-    for (const char c : random_text(64)) {
-        if (c >= 'a' && c <= 'f') hex += c;
-        if (c >= '0' && c <= '9') hex += c;
-    }
-    if (hex.size() < 32) return new_uuid();
-    hex[12] = '4';
-    hex[16] = "89ab"[static_cast<unsigned char>(hex[16]) % 4];
-    return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
-                       hex.substr(16, 4), hex.substr(20, 12));
-}
-
 // Who else writes into this file of the program's? (Another program may, too: LogFiles sees it when
 // it comes.)
 logs::LogFiles::Use use_of(const config::ProgramSettings& settings, const config::Output& output) {
@@ -104,16 +64,14 @@ Executor::Executor(loop::Loop& loop,
                    Log& log,
                    logs::OutputWriter& output,
                    logs::Format format,
-                   const Programs& programs,
-                   const std::vector<config::Group>& groups,
+                   const Lives& lives,
                    const core::Fleet& fleet,
                    Parts& parts,
                    Tools tools,
                    Post post)
     : loop_(loop),
       log_(log),
-      programs_(programs),
-      groups_(groups),
+      lives_(lives),
       fleet_(fleet),
       parts_(parts),
       post_(std::move(post)),
@@ -124,102 +82,17 @@ Executor::Executor(loop::Loop& loop,
       family_timer_(loop, [this] { families_->pass(loop_.now()), arm_family_timer(); }),
       wake_timer_(loop, [this] { wake_stopped(); }) {}
 
-Result<PreparedProgram> prepare_program(const std::string& name,
-                                        const config::ProgramSettings& settings) {
-    PreparedProgram prepared;
-    if (!settings.user.empty() || !settings.group.empty()) {
-        auto identity = child::resolve_identity(settings.user, settings.group);
-        if (!identity) return identity.error().while_doing("program." + name);
-        prepared.identity = std::make_unique<child::Identity>(std::move(*identity));
-    }
-    if (!settings.env_file.empty()) {
-        auto values = read_env_file(settings.env_file);
-        if (!values) return values.error().while_doing("program." + name);
-        prepared.from_file = std::move(*values);
-    }
-    return prepared;
-}
-
-Outcome Executor::prepare(Surroundings surroundings) {
-    surroundings_ = std::move(surroundings);
-    environment_ = own_environment(!surroundings_.child_gets_stdin);
-    families_ =
-        std::make_unique<child::Families>(reaper_, "MUSTER_INSTANCE=" + surroundings_.instance,
-                                          [this](std::uint64_t token, bool somebody_is_left) {
-                                              family_ended(token, somebody_is_left);
-                                          });
-    for (std::uint32_t p = 0; p < programs_.count(); ++p) {
-        const ProgramId id{p};
-        auto prepared = prepare_program(fleet_.program_name(id), programs_.settings(id));
-        if (!prepared) return prepared.error();
-        prepared_.push_back(std::move(*prepared));
-    }
-    return Done{};
-}
-
-void Executor::adopt(ProgramId program, PreparedProgram prepared) {
-    if (prepared_.size() <= program.value()) prepared_.resize(program.value() + 1);
-    prepared_[program.value()] = std::move(prepared);
-}
-
-std::optional<std::uint32_t> Executor::uid_of(ProgramId program) const {
-    const auto& identity = prepared_[program.value()].identity;
-    return identity ? std::optional<std::uint32_t>(identity->uid) : std::nullopt;
-}
-
-// What its current or last life was made of.
-const RunSettings& Executor::life_of(ProcessId process) const {
-    const auto& made_of = parts_[process.value()].made_of;
-    return made_of ? *made_of : settings_of(process);
-}
-
-const RunSettings& Executor::settings_of(ProcessId process) const {
-    return programs_.settings(fleet_.program_of(process));
-}
-
-config::Placeholders Executor::placeholders(ProcessId process) const {
-    const ProcessParts& parts = parts_[process.value()];
-    config::Placeholders values;
-    values.name = parts.name;
-    values.program = fleet_.program_name(fleet_.program_of(process));
-    values.process = parts.id;
-    values.index = std::to_string(parts.index);
-    values.host = surroundings_.host;
-    values.service = surroundings_.service;
-    values.instance = surroundings_.instance;
-    values.pid = std::string(1, child::pid_marker);
-    return values;
-}
-
-std::string Executor::new_name(ProcessId process) {
-    config::Placeholders values = placeholders(process);
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    values.time = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now).count());
-    values.rand = random_text(10);
-    if (config::has_placeholder(settings_of(process).name_template, "uuid"))
-        values.uuid = new_uuid();
-    return as_name(config::fill(settings_of(process).name_template, values));
-}
-
-std::optional<registry::CustomEntry> Executor::custom_entry(ProcessId process) const {
-    const auto& custom = life_of(process).custom;
-    const auto& leader = parts_[process.value()].leader;
-    if (!custom || !leader) return std::nullopt;
-    config::Placeholders values = placeholders(process);
-    values.pid = std::to_string(leader->value());
-    registry::CustomEntry entry{.set = config::fill(custom->set, values),
-                                .member = config::fill(custom->member, values),
-                                .key = config::fill(custom->key, values),
-                                .fields = {}};
-    for (const auto& [field, value] : custom->fields)
-        entry.fields.emplace_back(field, config::fill(value, values));
-    return entry;
+void Executor::prepare() {
+    families_ = std::make_unique<child::Families>(
+        reaper_, lives_.instance_mark(), [this](std::uint64_t token, bool somebody_is_left) {
+            family_ended(token, somebody_is_left);
+        });
 }
 
 Outcome Executor::plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams) {
-    const config::ProgramSettings& settings = settings_of(process);
+    const config::ProgramSettings& settings = lives_.settings_of(process);
     if (settings.listener) {
-        if (auto planned = plan_listener(process, spec, streams); !planned) return planned;
+        if (auto planned = plan_listener(spec, streams); !planned) return planned;
     } else {
         auto out = target_of(settings.stdout_to, process, false, streams);
         if (!out) return out.error();
@@ -235,8 +108,7 @@ Outcome Executor::plan_output(ProcessId process, child::ChildSpec& spec, Streams
     return Done{};
 }
 
-// Its stdin and stdout, and what supervisord's listeners find their server by.
-Outcome Executor::plan_listener(ProcessId process, child::ChildSpec& spec, Streams& streams) {
+Outcome Executor::plan_listener(child::ChildSpec& spec, Streams& streams) {
     auto input = logs::make_input_pipe();
     if (!input) return input.error();
     auto output = logs::make_pipe();
@@ -246,22 +118,6 @@ Outcome Executor::plan_listener(ProcessId process, child::ChildSpec& spec, Strea
     spec.stdin_from = streams.given.back().get();
     streams.given.push_back(std::move(output->write));
     spec.stdout_to = child::ToFd{streams.given.back().get()};
-
-    const config::ProgramSettings& settings = settings_of(process);
-    const std::string& program = fleet_.program_name(fleet_.program_of(process));
-    std::string group = program;
-    for (const config::Group& each : groups_) {
-        if (std::find(each.programs.begin(), each.programs.end(), program) != each.programs.end())
-            group = each.name;
-    }
-    const auto add = [&](const std::string& name, const std::string& value) {
-        if (!settings.environment.contains(name)) spec.environment.push_back(name + "=" + value);
-    };
-    add("SUPERVISOR_ENABLED", "1");
-    add("SUPERVISOR_PROCESS_NAME", parts_[process.value()].id);
-    add("SUPERVISOR_GROUP_NAME", group);
-    if (!surroundings_.control_path.empty())
-        add("SUPERVISOR_SERVER_URL", "unix://" + surroundings_.control_path);
     return Done{};
 }
 
@@ -281,7 +137,7 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
         case config::OutputKind::forward:
             break;
         case config::OutputKind::file: {
-            const std::string path = config::fill(output.path, placeholders(process));
+            const std::string path = lives_.filled(process, output.path);
             if (path.find(child::pid_marker) != std::string::npos)
                 return Error{
                     "a log path cannot hold a {name} that is made of {pid}: the file is opened "
@@ -293,7 +149,7 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
                 streams.given.push_back(std::move(*special));
                 return child::OutputTarget{child::ToFd{streams.given.back().get()}};
             }
-            const config::ProgramSettings& settings = settings_of(process);
+            const config::ProgramSettings& settings = lives_.settings_of(process);
             const config::LogRotate& rotate = settings.log_rotate;
             auto opened = log_files_.open(path, {rotate.size, rotate.keep, rotate.compress},
                                           use_of(settings, output));
@@ -310,68 +166,12 @@ Result<child::OutputTarget> Executor::target_of(const config::Output& output,
     return child::OutputTarget{child::ToFd{streams.given.back().get()}};
 }
 
-std::vector<std::string> Executor::not_overridden(const PreparedProgram& prepared,
-                                                  const config::ProgramSettings& settings) const {
-    std::vector<std::string> kept;
-    for (const std::string& entry : environment_) {
-        const std::string key = entry.substr(0, entry.find('='));
-        if (!prepared.from_file.contains(key) && !settings.environment.contains(key))
-            kept.push_back(entry);
-    }
-    return kept;
-}
-
-child::ChildSpec Executor::spec_of(ProcessId process, Incarnation who) const {
-    const ProgramId program = fleet_.program_of(process);
-    const config::ProgramSettings& settings = programs_.settings(program);
-    const std::vector<std::string>& command = programs_.command(program);
-    const PreparedProgram& prepared = prepared_[program.value()];
-    const ProcessParts& parts = parts_[process.value()];
-    const config::Placeholders values = placeholders(process);
-    child::ChildSpec spec;
-    spec.argv.reserve(command.size());
-    for (const std::string& word : command) spec.argv.push_back(config::fill(word, values));
-    if (prepared.from_file.empty() && settings.environment.empty())
-        spec.inherited = environment_;
-    else
-        spec.environment = not_overridden(prepared, settings);
-    for (const auto& [key, value] : prepared.from_file) {
-        if (!settings.environment.contains(key))
-            spec.environment.push_back(fmt::format("{}={}", key, value));
-    }
-    for (const auto& [key, value] : settings.environment) {
-        spec.environment.push_back(fmt::format("{}={}", key, config::fill(value, values)));
-    }
-    spec.environment.push_back("MUSTER_WORKER_NAME=" + parts.name);
-    spec.environment.push_back("MUSTER_PROGRAM=" + fleet_.program_name(program));
-    spec.environment.push_back("MUSTER_INDEX=" + std::to_string(parts.index));
-    if (!surroundings_.control_path.empty())
-        spec.environment.push_back("MUSTER_CONTROL=" + surroundings_.control_path);
-    for (std::string& mark : marks(process, who)) spec.environment.push_back(std::move(mark));
-    spec.directory = config::fill(settings.directory, values);
-    if (prepared.identity) spec.identity = *prepared.identity;
-    spec.umask = settings.umask;
-    for (const config::Limit& limit : settings.limits)
-        spec.limits.push_back({limit.resource, limit.soft, limit.hard});
-    spec.nice = settings.nice;
-    spec.oom_score_adj = settings.oom_score_adj;
-    spec.gets_our_stdin = surroundings_.child_gets_stdin;
-    return spec;
-}
-
-// By these a member of the family is known that has left the session.
-std::vector<std::string> Executor::marks(ProcessId process, Incarnation who) const {
-    return {"MUSTER_INSTANCE=" + surroundings_.instance,
-            "MUSTER_PROCESS=" + parts_[process.value()].id,
-            "MUSTER_INCARNATION=" + std::to_string(who.value())};
-}
-
 void Executor::spawn(ProcessId process, Incarnation who) {
     ProcessParts& parts = parts_[process.value()];
     parts.made_of.reset();
     parts.is_quiet = false;
-    if (!fleet_.machine(process).policy().claims_name) parts.name = new_name(process);
-    child::ChildSpec spec = spec_of(process, who);
+    if (!fleet_.machine(process).policy().claims_name) parts.name = lives_.new_name(process);
+    child::ChildSpec spec = lives_.spec_of(process, who);
     Streams streams;
     if (const auto planned = plan_output(process, spec, streams); !planned)
         return not_spawned(process, who, planned.error().while_doing("starting " + parts.id),
@@ -418,7 +218,7 @@ void Executor::capture(ProcessId process, Incarnation who, Captured stream) {
     };
     logs::CapturedStream captured{parts_[process.value()].id,
                                   {process.value(), stream.is_stderr},
-                                  settings_of(process).overflow == config::Overflow::drop
+                                  lives_.settings_of(process).overflow == config::Overflow::drop
                                       ? logs::WhenFull::drop
                                       : logs::WhenFull::wait};
     if (stream.file == nullptr)
@@ -533,7 +333,7 @@ void Executor::died(std::uint64_t token, const child::ExitStatus& how, const chi
 void Executor::end_family(ProcessId process, Incarnation who) {
     const ProcessParts& parts = parts_[process.value()];
     if (!parts.leader) return post_({process, core::FamilyEnded{who, false}});
-    families_->end({token_of(process, who), *parts.leader, marks(process, who)},
+    families_->end({token_of(process, who), *parts.leader, lives_.marks(process, who)},
                    ending_of(fleet_.machine(process).policy().orphans), loop_.now());
     arm_family_timer();
 }

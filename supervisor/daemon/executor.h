@@ -2,13 +2,10 @@
 // Turns the core's orders about children into deeds, and what comes of them at once into events.
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "base/log.h"
@@ -17,44 +14,25 @@
 #include "child/reaper.h"
 #include "child/spawn.h"
 #include "config/config.h"
-#include "config/expand.h"
 #include "core/events.h"
 #include "core/fleet.h"
 #include "daemon/listeners.h"
+#include "daemon/lives.h"
 #include "daemon/oom_evidence.h"
 #include "daemon/process_parts.h"
-#include "daemon/programs.h"
 #include "logs/capture.h"
 #include "logs/log_files.h"
 #include "logs/output_writer.h"
 #include "logs/tails.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
-#include "registry/registry.h"
 
 namespace muster::daemon {
-
-struct Surroundings {
-    std::string host;
-    std::string instance;
-    std::string service;
-    std::string control_path;  // "" = none
-    bool child_gets_stdin = false;
-};
 
 struct Tools {  // made first thing in main, while low descriptors are free
     child::Spawner spawner;
     child::Reaper reaper;
 };
-
-struct PreparedProgram {                        // made once
-    std::unique_ptr<child::Identity> identity;  // null: ours
-    std::map<std::string, std::string> from_file;
-};
-// Users, groups and the environment file: waits for the disk and the name service. What cannot be
-// had is told with the program's name.
-Result<PreparedProgram> prepare_program(const std::string& name,
-                                        const config::ProgramSettings& settings);
 
 class Executor {
 public:
@@ -64,8 +42,7 @@ public:
              Log& log,
              logs::OutputWriter& output,
              logs::Format format,
-             const Programs& programs,
-             const std::vector<config::Group>& groups,
+             const Lives& lives,
              const core::Fleet& fleet,
              Parts& parts,
              Tools tools,
@@ -74,17 +51,7 @@ public:
     Executor& operator=(const Executor&) = delete;
     ~Executor() = default;
 
-    // Before the first child.
-    Outcome prepare(Surroundings surroundings);
-    // Of a program that a reload has brought or changed: for its next lives.
-    void adopt(ProgramId program, PreparedProgram prepared);
-    // As whom it runs; nothing where that is us.
-    [[nodiscard]] std::optional<std::uint32_t> uid_of(ProgramId program) const;
-
-    // The name of a process's next life; {pid} stands in it as child::pid_marker until the spawn.
-    [[nodiscard]] std::string new_name(ProcessId process);
-    // What a home-made worker's last life keeps in Redis; nothing for other job systems.
-    [[nodiscard]] std::optional<registry::CustomEntry> custom_entry(ProcessId process) const;
+    void prepare();  // before the first child, when the instance has its name
     void spawn(ProcessId process, Incarnation who);
     Outcome send(ProcessId process, SignalNumber signal);
     Outcome send_stop(ProcessId process,
@@ -117,17 +84,11 @@ private:
         std::vector<Captured> captured;
         std::optional<ListenerPipes> listener;
     };
-    Outcome plan_listener(ProcessId process, child::ChildSpec& spec, Streams& streams);
-
-    [[nodiscard]] child::ChildSpec spec_of(ProcessId process, Incarnation who) const;
-    [[nodiscard]] std::vector<std::string> not_overridden(
-        const PreparedProgram& prepared, const config::ProgramSettings& settings) const;
-    [[nodiscard]] std::vector<std::string> marks(ProcessId process, Incarnation who) const;
-    [[nodiscard]] config::Placeholders placeholders(ProcessId process) const;
     Result<child::OutputTarget> target_of(const config::Output& output,
                                           ProcessId process,
                                           bool is_stderr,
                                           Streams& streams);
+    static Outcome plan_listener(child::ChildSpec& spec, Streams& streams);
     Outcome plan_output(ProcessId process, child::ChildSpec& spec, Streams& streams);
     void not_spawned(ProcessId process, Incarnation who, const Error& error, bool is_nobodys_fault);
     void capture(ProcessId process, Incarnation who, Captured stream);
@@ -138,19 +99,13 @@ private:
     void family_ended(std::uint64_t token, bool somebody_is_left);
     void arm_family_timer();
     void wake_stopped();
-    [[nodiscard]] const RunSettings& settings_of(ProcessId process) const;
-    [[nodiscard]] const RunSettings& life_of(ProcessId process) const;
 
     loop::Loop& loop_;
     Log& log_;
-    const Programs& programs_;
-    const std::vector<config::Group>& groups_;
+    const Lives& lives_;
     const core::Fleet& fleet_;
     Parts& parts_;
     Post post_;
-    Surroundings surroundings_;
-    std::vector<std::string> environment_;  // ours, shared by all programs
-    std::deque<PreparedProgram> prepared_;  // by program id
     child::Spawner spawner_;
     child::Reaper reaper_;
     std::unique_ptr<child::Families> families_;  // made when the instance has its name

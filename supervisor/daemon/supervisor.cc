@@ -67,14 +67,14 @@ Supervisor::Supervisor(const Settings& loaded, Tools tools)
            &own_lines_),
       fleet_(take_programs(loaded.config, programs_),
              settings_.config.redis ? settings_.config.redis->release_wait : Duration{}),
+      lives_(programs_, settings_.config.groups, fleet_, parts_),
       executor_(loop_,
                 log_,
                 output_,
                 settings_.config.supervisor.log_format == config::LogFormat::json
                     ? logs::Format::json
                     : logs::Format::text,
-                programs_,
-                settings_.config.groups,
+                lives_,
                 fleet_,
                 parts_,
                 std::move(tools),
@@ -183,25 +183,17 @@ void Supervisor::forget(ProcessId id) {
     parts.is_quiet = false;
 }
 
-const RunSettings& Supervisor::settings_of(ProcessId id) const {
-    return programs_.settings(fleet_.program_of(id));
-}
-
-const RunSettings& Supervisor::life_of(ProcessId id) const {
-    const auto& made_of = parts_[id.value()].made_of;
-    return made_of ? *made_of : settings_of(id);
-}
-
 Supervisor::~Supervisor() = default;
 
 Outcome Supervisor::open() {
     if (auto opened = open_control(); !opened) return opened;
     if (auto ready =
-            executor_.prepare({host_, instance_, settings_.config.supervisor.service,
-                               socket_ ? socket_->path() : std::string{}, settings_.is_plain});
+            lives_.prepare({host_, instance_, settings_.config.supervisor.service,
+                            socket_ ? socket_->path() : std::string{}, settings_.is_plain});
         !ready) {
         return ready;
     }
+    executor_.prepare();
     if (!settings_.is_plain) {  // else it is the command's affair
         service_manager_ = std::make_unique<ServiceManager>(
             loop_, log_, config::process_environment(), [this] { return status_line(); });

@@ -85,8 +85,6 @@ private:
     [[nodiscard]] std::vector<MemoryWatch::Watched> limited() const;
     void too_big(const MemoryWatch::Watched& who, std::uint64_t bytes, MemoryWatch::Excess excess);
     void forget(ProcessId process);
-    [[nodiscard]] const RunSettings& settings_of(ProcessId process) const;
-    [[nodiscard]] const RunSettings& life_of(ProcessId process) const;
     void post(core::Event event);
     void drain();
     void carry_out(const core::Order& order);
@@ -246,6 +244,7 @@ private:
     std::unique_ptr<Housekeeping> housekeeping_;  // likewise
     std::unique_ptr<Queues> queues_;              // likewise
     std::unique_ptr<Autoscaler> autoscaler_;      // likewise
+    Lives lives_;
     Executor executor_;
     Waits waits_;
     RollWaits roll_waits_;

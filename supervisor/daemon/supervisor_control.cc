@@ -163,7 +163,7 @@ void Supervisor::visit_program(ProgramId program,
         process.ended_as_expected = machine.ended_as_expected();
         if (parts.spawned_at != WallTime{}) process.last_spawn = parts.spawned_at;
         process.spawn_error = parts.spawn_error;
-        const config::ProgramSettings& settings = settings_of(id);
+        const config::ProgramSettings& settings = lives_.settings_of(id);
         process.command = programs_.command(fleet_.program_of(id)).front();
         process.stdout_path = log_path(parts, settings, false);
         process.stderr_path = log_path(parts, settings, true);

@@ -60,7 +60,7 @@ std::optional<control::ApiError> Supervisor::logs(const control::LogQuery& query
     });
     if (found == parts_.end()) return no_such_process(query.process);
     const ProcessId id{static_cast<std::uint32_t>(found - parts_.begin())};
-    const config::ProgramSettings& program = settings_of(id);
+    const config::ProgramSettings& program = lives_.settings_of(id);
     const bool is_stderr =
         query.is_stderr && program.stderr_to.kind != config::OutputKind::as_stdout;
     const config::OutputKind kind = (is_stderr ? program.stderr_to : program.stdout_to).kind;
@@ -117,7 +117,7 @@ Supervisor::LogPlace Supervisor::place_of(const control::LogName& name) const {
     });
     if (found == parts_.end()) return {};
     const ProcessId id{static_cast<std::uint32_t>(found - parts_.begin())};
-    const config::ProgramSettings& program = settings_of(id);
+    const config::ProgramSettings& program = lives_.settings_of(id);
     const logs::StreamKey stream{id.value(), name.is_stderr};
     if (const auto path = log_path(*found, program, name.is_stderr); !path.empty())
         return {LogPlace::Kind::file, std::string(path), stream};

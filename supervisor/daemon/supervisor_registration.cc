@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 registry::RollEntry Supervisor::roll_entry(ProcessId id, Incarnation who) const {
     const ProcessParts& parts = parts_[id.value()];
-    const config::ProgramSettings& program = settings_of(id);
+    const config::ProgramSettings& program = lives_.settings_of(id);
     const auto stat = child::read_stat(parts.leader->value());
     registry::RollEntry entry;
     entry.given = parts.name;
@@ -35,7 +35,7 @@ registry::RollEntry Supervisor::roll_entry(ProcessId id, Incarnation who) const 
     entry.spawned_at = parts.spawned_at;
     entry.jobs = program.jobs;
     entry.poison = program.poison;
-    entry.custom = executor_.custom_entry(id);
+    entry.custom = lives_.custom_entry(id);
     return entry;
 }
 
@@ -43,7 +43,7 @@ registry::RollEntry Supervisor::roll_entry(ProcessId id, Incarnation who) const 
 void Supervisor::watch(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (!parts.child) return;
-    const RunSettings& program = settings_of(id);
+    const RunSettings& program = lives_.settings_of(id);
     if (const auto* tcp = std::get_if<config::ReadyTcp>(&program.ready)) {
         if (auto address = health::parse_address(tcp->address)) {
             parts.probe = std::make_unique<health::TcpProbe>(loop_, *address, [this, id, who] {
@@ -56,7 +56,7 @@ void Supervisor::watch(ProcessId id, Incarnation who) {
     registrar_->spawned(roll_entry(id, who));
     if (!core::traits(program.registry).can_be_seen) return;
     registrar_->seek({id, who, parts.name, parts.child->pid, parts.spawned_at,
-                      program.may_choose_own_name, program.registry, executor_.custom_entry(id),
+                      program.may_choose_own_name, program.registry, lives_.custom_entry(id),
                       !fleet_.machine(id).policy().claims_name});
 }
 
@@ -65,7 +65,7 @@ void Supervisor::registered(const registry::Sought& sought,
     ProcessParts& parts = parts_[sought.process.value()];
     if (!parts.child || fleet_.machine(sought.process).incarnation() != sought.incarnation) return;
     parts.registration = std::make_unique<registry::Registration>(registration);
-    const config::HealthRegistry& health = settings_of(sought.process).health_registry;
+    const config::HealthRegistry& health = lives_.settings_of(sought.process).health_registry;
     registrar_->attend(sought, registration, {health.missing_after, health.heartbeat_timeout});
     queues_->met(fleet_.program_of(sought.process), sought.kind, registration.queues);
     log_.info("registered", {{"program", fleet_.program_name(fleet_.program_of(sought.process))},
@@ -74,7 +74,7 @@ void Supervisor::registered(const registry::Sought& sought,
                              {"name", registration.name},
                              {"queues", joined(registration.queues, ",")},
                              {"version", registration.version}});
-    const config::ProgramSettings& program = settings_of(sought.process);
+    const config::ProgramSettings& program = lives_.settings_of(sought.process);
     if (std::holds_alternative<config::ReadyRegistered>(program.ready)) {
         post({sought.process, core::BecameReady{sought.incarnation}});
     }
@@ -103,7 +103,7 @@ void Supervisor::child_has_ended(ProcessId id) {
     const ProcessParts& parts = parts_[id.value()];
     registrar_->ended(id);
     if (parts.registration && fleet_.machine(id).policy().orphans == core::Orphans::wait) {
-        const config::ProgramSettings& program = settings_of(id);
+        const config::ProgramSettings& program = lives_.settings_of(id);
         registrar_->keep(id, program.registry, *parts.registration);
     }
 }
@@ -112,7 +112,7 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     if (registrar_ && !parts.leader) registrar_->drop_claim(claim_of(id));  // it was never spawned
     if (!registrar_ || !parts.leader) return post({id, core::NameReleased{who}});
-    const RunSettings& program = life_of(id);
+    const RunSettings& program = lives_.life_of(id);
     registrar_->forget(id);
     registrar_->keep_no_more(id);
     registry::Release release{.process = id,
@@ -122,17 +122,17 @@ void Supervisor::release_name(ProcessId id, Incarnation who) {
                               .hostname = host_,
                               .spawned_at = parts.spawned_at,
                               .registration = std::nullopt,
-                              .jobs = settings_of(id).jobs,
+                              .jobs = lives_.settings_of(id).jobs,
                               .may_choose_own_name = program.may_choose_own_name,
                               .kind = program.registry,
-                              .custom = executor_.custom_entry(id)};
+                              .custom = lives_.custom_entry(id)};
     release.death = fmt::format("{}/{}/{}", instance_, parts.id, who.value());
     release.is_name_unique = !fleet_.machine(id).policy().claims_name;
     if (parts.last_exit) release.reason = parts.last_exit->reason;
     // Nobody's job is to blame where it was stopped, or ended as it should.
     const core::ProcessMachine& machine = fleet_.machine(id);
     if (machine.state() != core::State::stopping && !machine.ended_as_expected())
-        release.poison = settings_of(id).poison;
+        release.poison = lives_.settings_of(id).poison;
     if (parts.registration) release.registration = std::move(*parts.registration);
     parts.registration.reset();
     registrar_->release(std::move(release));
@@ -158,7 +158,7 @@ registry::Claim Supervisor::claim_of(ProcessId id) const {
 // An embedded one: whoever says by a port that it is ready. Others' restarts must not become our
 // attempts to connect.
 bool Supervisor::may_be_redis(ProcessId id) const {
-    const RunSettings& program = settings_of(id);
+    const RunSettings& program = lives_.settings_of(id);
     return std::holds_alternative<config::ReadyTcp>(program.ready);
 }
 
@@ -166,8 +166,8 @@ void Supervisor::claim_name(ProcessId id, Incarnation who) {
     ProcessParts& parts = parts_[id.value()];
     parts.leader.reset();  // of the life before: this one has none yet
     parts.made_of.reset();
-    parts.name = executor_.new_name(id);
-    const RunSettings& program = settings_of(id);
+    parts.name = lives_.new_name(id);
+    const RunSettings& program = lives_.settings_of(id);
     registrar_->claim(program.registry, claim_of(id), [this, id, who](const Outcome& outcome) {
         if (outcome) return post({id, core::NameClaimed{who}});
         ProcessParts& refused = parts_[id.value()];

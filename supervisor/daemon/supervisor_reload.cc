@@ -209,7 +209,7 @@ std::vector<ProgramId> Supervisor::put(const std::vector<std::string>& programs,
         }
         plans.push_back(std::move(plan));
         if (auto& prepared = file.prepared[i]) {
-            executor_.adopt(id, std::move(*prepared));
+            lives_.adopt(id, std::move(*prepared));
             prepared.reset();
         }
     }

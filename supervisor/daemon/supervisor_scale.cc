@@ -108,7 +108,8 @@ void Supervisor::ask_work(
     const config::RegistryKind kind = programs_.settings(id).registry;
     for (const ProcessId process : processes) {
         const ProcessParts& parts = parts_[process.value()];
-        if (!parts.child || !parts.registration || life_of(process).registry != kind) continue;
+        if (!parts.child || !parts.registration || lives_.life_of(process).registry != kind)
+            continue;
         asked.push_back(process);
         names.push_back(parts.registration->name);
     }
@@ -177,7 +178,7 @@ std::optional<control::ApiError> Supervisor::roll(const std::vector<ProcessId>& 
 
 control::VerbOutcome Supervisor::quiet(ProcessId id, bool is_quiet) {
     ProcessParts& parts = parts_[id.value()];
-    const core::Traits& traits = core::traits(life_of(id).registry);
+    const core::Traits& traits = core::traits(lives_.life_of(id).registry);
     control::VerbOutcome outcome{parts.id, false, core::state_name(fleet_.machine(id).state()), ""};
     const auto told = [&](bool ok, std::string message) {
         outcome.ok = ok;
@@ -186,7 +187,7 @@ control::VerbOutcome Supervisor::quiet(ProcessId id, bool is_quiet) {
     };
     if (!parts.child) return told(false, "is not running");
     if (is_quiet && !traits.quiet) {
-        return told(false, life_of(id).registry == config::RegistryKind::none
+        return told(false, lives_.life_of(id).registry == config::RegistryKind::none
                                ? "has no registry: nobody knows how to tell it to take no new jobs"
                                : fmt::format("{} knows no signal by which one worker takes no new "
                                              "jobs; stop it, it finishes its job first",

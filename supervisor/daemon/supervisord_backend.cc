@@ -139,7 +139,7 @@ void Supervisor::each_config(const std::function<void(const control::ConfigView&
             view.group = group->second;
         const auto active = fleet_.program_called(program.name);
         view.is_active = active && fleet_.is_there(*active);
-        if (!program.user.empty() && view.is_active) view.uid = executor_.uid_of(*active);
+        if (!program.user.empty() && view.is_active) view.uid = lives_.uid_of(*active);
         for (std::uint32_t index = 0; index < program.processes.value_or(1); ++index) {
             view.id =
                 program.processes ? fmt::format("{}_{:02}", program.name, index) : program.name;

@@ -55,12 +55,14 @@ def test_a_listener_hears_what_happens_in_order(muster, folder):
         f"trap 'until grep -q \"from_state:RUNNING pid:$$\\\"\" {file}; do sleep 0.02; done; exit 0' TERM\n"
         f"echo $$ > {trapped}\n"
         "while :; do sleep 0.02; done\n")
+    # A supervisord around muster is not the one to listen to.
+    around = {"SUPERVISOR_SERVER_URL": "unix:///outer", "SUPERVISOR_PROCESS_NAME": "muster"}
     instance = muster(
         listener("ear", "ok", file, ["PROCESS_STATE", "SUPERVISOR_STATE_CHANGE", "REMOTE_COMMUNICATION",
                                      "PROCESS_GROUP"], ", buffer = 100")
         + f'[program.web]\ncommand = ["sh", "{folder}/web.sh"]\nstop = ["TERM 30s", "KILL"]\n'
           'autostart = false\nready = { after = "0s" }\n'
-          '[group.site]\nprograms = ["web"]\n')
+          '[group.site]\nprograms = ["web"]\n', env=around)
     instance.running("ear")
     assert instance.client("start", "web").returncode == 0
     pid = instance.one("web")["pid"]
