@@ -190,7 +190,7 @@ constexpr Key keys[] = {
     {.table = "program.NAME",
      .name = "env_file",
      .shape = Shape::text,
-     .does = "file of NAME=VALUE lines, read at each start",
+     .does = "file of NAME=VALUE lines, read at muster's start and by each reload",
      .initially = "none"},
     {.table = "program.NAME",
      .name = "umask",

@@ -109,9 +109,8 @@ struct ProgramSettings {
     std::string directory;  // "" = muster's own
     std::string user;       // "" = as muster
     std::string group;      // "" = the user's
-    std::map<std::string, std::string>
-        environment;  // env_file is read at each spawn, so that secrets can rotate
-    std::string env_file;
+    std::map<std::string, std::string> environment;
+    std::string env_file;  // read at our start and by each reload: secrets can rotate
     std::optional<std::uint32_t> umask;
     std::vector<Limit> limits;
     std::optional<int> nice;

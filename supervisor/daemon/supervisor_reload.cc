@@ -208,10 +208,8 @@ std::vector<ProgramId> Supervisor::put(const std::vector<std::string>& programs,
             plan.is_numbered = fleet_.plan(id).is_numbered;
         }
         plans.push_back(std::move(plan));
-        if (auto& prepared = file.prepared[i]) {
-            lives_.adopt(id, std::move(*prepared));
-            prepared.reset();
-        }
+        if (auto& prepared = file.prepared[i])
+            lives_.adopt(id, std::move(*std::exchange(prepared, std::nullopt)));
     }
     return fleet_.put(std::move(plans), moment(), actions_);
 }
@@ -275,8 +273,11 @@ void Supervisor::apply(const config::Difference& difference,
 
     put(to_be_put(difference, file.config), file);
     order_.clear();
-    for (const config::Program& program : file.config.programs)
-        order_.push_back(fleet_.program_called(program.name).value());
+    for (std::size_t i = 0; i < file.config.programs.size(); ++i) {
+        order_.push_back(fleet_.program_called(file.config.programs[i].name).value());
+        // What is in an env_file may have changed where the program has not.
+        if (auto& prepared = file.prepared[i]) lives_.adopt(order_.back(), std::move(*prepared));
+    }
     note_groups();
 
     auto all = std::make_shared<Gathered>(done);

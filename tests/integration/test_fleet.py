@@ -280,6 +280,28 @@ def test_quiet_and_resume_reach_workers_that_can(muster, redis_server):
     assert "QUIET" not in instance.client("status").stdout
 
 
+def test_an_env_file_is_read_at_the_start_and_by_each_reload(muster, folder):
+    secrets, seen = folder / "secrets", folder / "seen"
+    secrets.write_text("TOKEN=one\nCOLOUR=red\n")
+    instance = muster(
+        f'[program.one]\ncommand = ["sh", "-c", "echo $TOKEN $COLOUR >> {seen}; exec sleep 1000"]\n'
+        f'env_file = "{secrets}"\nenvironment = {{ COLOUR = "blue" }}\nready = {{ after = "0s" }}\n')
+    first = instance.running("one")["pid"]
+    eventually(10, lambda: seen.read_text() == "one blue\n")
+    secrets.write_text("TOKEN=two\nCOLOUR=red\n")
+    assert instance.client("reload").returncode == 0
+    assert instance.one("one")["pid"] == first  # from the next start on
+    assert instance.client("restart", "one").returncode == 0
+    eventually(10, lambda: seen.read_text() == "one blue\ntwo blue\n")
+
+    secrets.write_text("TOKEN=three\ns3cret\n")
+    refused = instance.client("reload")
+    assert refused.returncode != 0 and f"{secrets}: line 2: not KEY=value" in refused.stderr, refused
+    assert instance.client("restart", "one").returncode == 0
+    eventually(10, lambda: seen.read_text() == "one blue\ntwo blue\ntwo blue\n")
+    assert "s3cret" not in refused.stderr + instance.log()
+
+
 def test_included_files_are_reloaded_too(muster, folder):
     parts = folder / "m0" / "conf.d"
     parts.mkdir(parents=True)
