@@ -21,7 +21,6 @@ namespace muster::config {
 using core::Jobs;
 using core::Poison;
 using core::RegistryKind;
-// "fail" is refused: not supported in this version
 
 struct ReadyRegistered {
     friend bool operator==(const ReadyRegistered&, const ReadyRegistered&) = default;
