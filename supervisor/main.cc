@@ -104,5 +104,6 @@ int run(const client::RunOptions& options) {
 int main(int argc, char** argv) {
     muster::child::block_all_signals();
     muster::child::open_closed_stdio();
+    muster::child::look_names_up_without_modules();
     return muster::client::run(argc, argv, run);
 }

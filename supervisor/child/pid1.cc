@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
+#include <nss.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -60,6 +61,14 @@ void open_closed_stdio() {
         // Without O_CLOEXEC: children inherit these three.
         if (::open("/dev/null", fd == 0 ? O_RDONLY : O_RDWR) != fd) return;
     }
+}
+
+void look_names_up_without_modules() {
+#if defined(MUSTER_STATIC) && defined(__GLIBC__)
+    for (const char* database : {"passwd", "group", "initgroups"})
+        ::__nss_configure_lookup(database, "files");
+    ::__nss_configure_lookup("hosts", "files dns");
+#endif
 }
 
 Outcome become_subreaper() {

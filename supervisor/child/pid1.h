@@ -20,6 +20,13 @@ void block_all_signals();
 // A closed 0, 1 or 2 becomes /dev/null, so that no file of ours is ever taken for stdout.
 void open_closed_stdio();
 
+// In the static binary users, groups and hosts are looked up in /etc and by DNS alone. Left to
+// itself, glibc loads the modules that the machine's nsswitch.conf names, and their thread-local
+// data is only there for the thread that loaded them: with `passwd: files systemd` the first reload
+// with a `user` was our end (seen with glibc 2.36; __nss_configure_lookup is of its nss.h). Does
+// nothing in a binary that is linked dynamically.
+void look_names_up_without_modules();
+
 // Orphans of our children come to us. PID 1 gets them without asking.
 Outcome become_subreaper();
 

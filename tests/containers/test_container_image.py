@@ -2,13 +2,15 @@
 
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
 
 import pytest
 
-from support import certificates
+from support import certificates, rig
+from support.eventually import eventually
 from support.name_server import NameServer
 from support.redis_server import RedisServer, free_port
 
@@ -55,6 +57,30 @@ def test_it_runs_where_there_is_nothing_else(podman, empty_image):
     assert status == 127 and "/bin/sh" in said
     status, said = run("health")
     assert status == 1 and "cannot be reached" in said, said  # a probe before the supervisor is up
+
+
+def test_it_loads_no_module_to_look_a_name_up(static_binary, folder, redis_server):
+    """On a machine, whose nsswitch.conf names some. (The modules' thread-local data is not there for each thread of a static
+    program: a reload with a `user` was muster's end.)"""
+    names = folder / "nsswitch.conf"
+    names.write_text("passwd: compat\ngroup: compat\ninitgroups: compat\nhosts: compat files\n")
+    program = '[program.one]\ncommand = "sleep 1000"\nready = { after = "0s" }\nuser = "USER"\n'
+    config = f'[redis]\nurl = "redis://localhost:{redis_server.port}"\n{program}'
+    instance = rig.Muster(folder / "m", config.replace("USER", "nobody"), before=[
+        "unshare", "--mount", "sh", "-c", f'mount --bind {names} /etc/nsswitch.conf && exec "$@"', "sh"])
+    try:
+        first = instance.running("one")
+        eventually(10, lambda: instance.log_lines("redis-connected"))
+        instance.write(config.replace("USER", "daemon"))
+        assert instance.client("reload").returncode == 0
+        second = instance.running("one", but=[first])
+        assert os.stat(f"/proc/{second['pid']}").st_uid == pwd.getpwnam("daemon").pw_uid
+        instance.write(config.replace("USER", "nobody-by-this-name"))
+        refused = instance.client("reload")
+        assert refused.returncode == 2 and "nobody-by-this-name" in refused.stderr, refused
+        assert ".so" not in pathlib.Path(f"/proc/{instance.pid}/maps").read_text()
+    finally:
+        instance.close()
 
 
 @pytest.fixture(scope="module")
