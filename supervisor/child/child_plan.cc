@@ -17,6 +17,12 @@ namespace muster::child {
 namespace {
 
 constexpr std::size_t pid_digits = 10;
+#ifdef MUSTER_STATIC
+constexpr const char* where_to_create =
+    "create it in /etc, where alone the static muster looks, or give its number";
+#else
+constexpr const char* where_to_create = "create it, or give its number";
+#endif
 constexpr std::string_view default_path = "/usr/local/bin:/usr/bin:/bin";
 
 std::size_t room_for(std::string_view text) {
@@ -52,7 +58,7 @@ std::optional<std::uint32_t> as_number(const std::string& text) {
 Result<gid_t> resolve_group(const std::string& group) {
     if (const auto number = as_number(group)) return gid_t{*number};
     if (const struct group* entry = ::getgrnam(group.c_str())) return entry->gr_gid;
-    return Error{fmt::format("there is no group {}", group), "create it, or give its number"};
+    return Error{fmt::format("there is no group {}", group), where_to_create};
 }
 
 std::vector<gid_t> groups_of(const std::string& user, gid_t group) {
@@ -92,7 +98,7 @@ Result<Identity> resolve_identity(const std::string& user, const std::string& gr
         entry = ::getpwnam(user.c_str());
     }
     if (entry == nullptr && !user.empty() && !number) {
-        return Error{fmt::format("there is no user {}", user), "create it, or give its number"};
+        return Error{fmt::format("there is no user {}", user), where_to_create};
     }
     if (entry == nullptr && number && group.empty()) {
         return Error{fmt::format("user {} is not in the user database, so it has no group", user),
