@@ -12,10 +12,15 @@ from support.eventually import PATIENCE  # noqa: E402
 from support.redis_server import RedisServer  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "works_for(seconds): how long the test may take, where 180 s are not enough")
+
+
 @pytest.fixture(autouse=True)
-def time_limit():
-    """A test that hangs is a test that fails."""
-    seconds = int(180 * PATIENCE)
+def time_limit(request):
+    """A test that hangs is a test that fails. What is itself at work for long says so: pytest.mark.works_for(seconds)."""
+    longer = request.node.get_closest_marker("works_for")
+    seconds = int((longer.args[0] if longer else 180) * PATIENCE)
 
     def too_late(*_):
         raise AssertionError(f"the test took more than {seconds} s")

@@ -7,14 +7,19 @@ import subprocess
 
 import pytest
 
-from support.eventually import eventually, patience
+from support.eventually import PATIENCE, eventually
 from support.redis_server import free_port
 from support.rig import environment
 from support.supervisord import HOME, Supervisord
 
 ANSIBLE = os.environ.get("MUSTER_TEST_ANSIBLE")  # a venv with ansible-core and community.general
 
-pytestmark = [pytest.mark.skipif(not ANSIBLE, reason="no Ansible: see MUSTER_TEST_ANSIBLE"),
+# Ansible itself takes its time: fifty runs of a module, each with some supervisorctls, are a minute of a processor, and took
+# nearly three beside other work.
+LONG = 540
+
+pytestmark = [pytest.mark.works_for(LONG + 60),
+              pytest.mark.skipif(not ANSIBLE, reason="no Ansible: see MUSTER_TEST_ANSIBLE"),
               pytest.mark.skipif(not HOME, reason="no supervisorctl: see MUSTER_TEST_SUPERVISOR")]
 
 SUPERVISORD = """\
@@ -125,7 +130,7 @@ def play(folder, url, steps, **variables):
         env=environment(str(folder), {"HOME": str(folder), "ANSIBLE_HOME": str(folder / "home"),
                                       "ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "ANSIBLE_PIPELINING": "true",
                                       "ANSIBLE_LOCALHOST_WARNING": "false", "LC_ALL": "C.UTF-8"}),
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120 * patience(), check=False)
+        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LONG * PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "answers.json").read_text())
 
