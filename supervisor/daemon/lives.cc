@@ -164,7 +164,8 @@ child::ChildSpec Lives::spec_of(ProcessId process, Incarnation who) const {
             if (!own.contains(entry.substr(0, entry.find('=')))) spec.environment.push_back(entry);
         }
     }
-    for (const auto& [key, value] : own) spec.environment.push_back(key + "=" + value);
+    for (const auto& [key, value] : own)
+        spec.environment.push_back(fmt::format("{}={}", key, value));
     spec.environment.push_back("MUSTER_WORKER_NAME=" + parts.name);
     spec.environment.push_back("MUSTER_PROGRAM=" + fleet_.program_name(program));
     spec.environment.push_back("MUSTER_INDEX=" + std::to_string(parts.index));
